@@ -1,0 +1,159 @@
+"""The only writer of AuditEntry: one hash chain per workspace, verified by `verify`.
+
+Each link is keyed with the workspace's audit key, so that whoever can write to the database alone cannot
+forge one. A person's details stand outside the chain (see AuditEntry), so erasing them does not break it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from django.db import models, transaction
+
+from accounts import encryption
+from accounts.models import ApiToken, AuditEntry, AuditHead, User
+from accounts.scoping import unscoped
+
+FIRST_DIGEST = "0" * 64
+SYSTEM = "fraudconsole"
+
+Acting = User | ApiToken | None
+"""Who acts: a person, a REST client's token, or None for the console itself."""
+
+_origin: ContextVar[dict[str, str] | None] = ContextVar("audit_origin", default=None)
+
+
+@contextmanager
+def origin(**facts: str) -> Iterator[None]:
+    """Notes where the changes made inside come from: `ip`, `request_id`, `via`."""
+    token = _origin.set({name: value for name, value in facts.items() if value})
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def record(
+    *,
+    workspace_id: int,
+    action: str,
+    subject: models.Model,
+    acting_user: Acting,
+    now: datetime,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEntry:
+    """Appends an entry about `subject`, in the transaction of the change that it tells of."""
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "An audit entry belongs into the transaction of its change."
+        )
+    detail = {"before": before, "after": after, "reason": reason, "origin": _origin.get() or {}}
+    detail = orjson.loads(orjson.dumps(detail, default=str))
+    with unscoped(reason="the chain's newest link, by its workspace"):
+        AuditHead.objects.get_or_create(workspace_id=workspace_id)
+        head = AuditHead.objects.select_for_update().get(workspace_id=workspace_id)
+        entry = AuditEntry(
+            workspace_id=workspace_id,
+            sequence=head.sequence + 1,
+            at=now.astimezone(UTC),
+            action=action,
+            actor_id=acting_user.pk if isinstance(acting_user, User) else None,
+            actor_label=_label(acting_user),
+            object_type=subject._meta.label_lower,
+            object_id=str(subject.pk),
+            object_label=str(subject)[:200],
+            detail=detail,
+            detail_key=secrets.token_hex(32),
+            previous_digest=head.digest,
+        )
+        entry.detail_digest = _detail_digest(entry)
+        entry.digest = _digest(entry, encryption.audit_key(workspace_id))
+        entry.save(force_insert=True)
+        AuditHead.objects.filter(pk=head.pk).update(sequence=entry.sequence, digest=entry.digest)
+    return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`entries` read; the first bad one's sequence and what is wrong with it, or neither."""
+
+    entries: int
+    bad_sequence: int | None = None
+    problem: str = ""
+
+
+def verify(workspace_id: int) -> Verification:
+    """Reads a workspace's whole chain and names the first entry that does not fit."""
+    key = encryption.audit_key(workspace_id)
+    previous, count = FIRST_DIGEST, 0
+    with unscoped(reason="the whole chain of one workspace, by its id"):
+        head = AuditHead.objects.filter(workspace_id=workspace_id).first()
+        for entry in AuditEntry.objects.filter(workspace_id=workspace_id).order_by("sequence").iterator(2000):
+            problem = _problem(entry, count + 1, previous, key)
+            if problem:
+                return Verification(count, count + 1, problem)
+            previous, count = entry.digest, count + 1
+    if head and (head.sequence, head.digest) != (count, previous):
+        return Verification(
+            count, count + 1, f"entries {count + 1} to {head.sequence} are missing at the end"
+        )
+    return Verification(count)
+
+
+def _problem(entry: AuditEntry, sequence: int, previous: str, key: bytes) -> str:
+    if entry.sequence != sequence:
+        return f"entry {sequence} is missing"
+    if entry.previous_digest != previous:
+        return "it does not follow the entry before it"
+    if not hmac.compare_digest(entry.digest, _digest(entry, key)):
+        return "it was altered"
+    erased = entry.detail is None and not entry.detail_key
+    if not erased and not hmac.compare_digest(entry.detail_digest, _detail_digest(entry)):
+        return "its detail was altered"
+    return ""
+
+
+def _detail_digest(entry: AuditEntry) -> str:
+    body = orjson.dumps(
+        {"detail": entry.detail, "actor": entry.actor_label, "object": entry.object_label},
+        option=orjson.OPT_SORT_KEYS,
+    )
+    return hmac.new(bytes.fromhex(entry.detail_key), body, hashlib.sha256).hexdigest()
+
+
+def _digest(entry: AuditEntry, key: bytes) -> str:
+    body = orjson.dumps(
+        [
+            entry.workspace_id,
+            entry.sequence,
+            int(entry.at.timestamp() * 1_000_000),
+            entry.action,
+            entry.actor_id,
+            entry.object_type,
+            entry.object_id,
+            entry.detail_digest,
+            entry.previous_digest,
+        ]
+    )
+    return hmac.new(key, body, hashlib.sha256).hexdigest()
+
+
+def _label(acting_user: Acting) -> str:
+    if acting_user is None:
+        return SYSTEM
+    if isinstance(acting_user, ApiToken):
+        return f"API token {acting_user.name}"[:200]
+    return (
+        f"{acting_user.name} <{acting_user.email}>".strip()[:200] if acting_user.name else acting_user.email
+    )

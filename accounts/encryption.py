@@ -1,0 +1,133 @@
+"""Secrets at rest: AES-256-GCM under a data key per workspace, which is itself wrapped by ENCRYPTION_KEYS.
+
+A sealed text is bound to its workspace, model, row and field: copied to another place it does not open.
+Deleting a workspace's data keys makes all of its secrets unreadable for ever.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from functools import lru_cache
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import DataKey
+from accounts.scoping import unscoped
+
+KEY_BYTES = 32
+NONCE_BYTES = 12  # what AES-GCM is specified for (NIST SP 800-38D, 5.2.1.1)
+FORMAT = "v1"
+
+
+class CannotOpen(Exception):
+    """A sealed text was altered, moved to another place, or its key is gone."""
+
+
+def seal(*, workspace_id: int, model: str, row: object, field: str, secret: str) -> str:
+    """The sealed text of `secret`, to be kept in `field` of `row` (its primary key) of `model` (its label)."""
+    data_key_id, key = _current_key(workspace_id, DataKey.Purpose.SECRETS)
+    nonce = os.urandom(NONCE_BYTES)
+    place = _place(workspace_id, model, row, field, data_key_id)
+    sealed = AESGCM(key).encrypt(nonce, secret.encode(), place)
+    return f"{FORMAT}.{data_key_id}.{_encode(nonce + sealed)}"
+
+
+def unseal(*, workspace_id: int, model: str, row: object, field: str, sealed: str) -> str:
+    """The secret. Raises CannotOpen."""
+    try:
+        _, key_text, body_text = sealed.split(".")
+        data_key_id, body = UUID(key_text), base64.urlsafe_b64decode(body_text)
+    except ValueError:
+        raise CannotOpen(f"{model}.{field} does not hold a sealed text.") from None
+    key = _data_key(data_key_id)
+    place = _place(workspace_id, model, row, field, data_key_id)
+    try:
+        return AESGCM(key).decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], place).decode()
+    except InvalidTag:
+        raise CannotOpen(f"{model}.{field} of row {row} was altered or moved from another place.") from None
+
+
+def audit_key(workspace_id: int) -> bytes:
+    """The key of a workspace's audit chain. It never rotates: the whole chain is verified with it."""
+    return _current_key(workspace_id, DataKey.Purpose.AUDIT)[1]
+
+
+def _current_key(workspace_id: int, purpose: DataKey.Purpose) -> tuple[UUID, bytes]:
+    with unscoped(reason="a data key is found by its workspace, which the caller names"):
+        row = (
+            DataKey.objects.filter(workspace_id=workspace_id, purpose=purpose).order_by("-created_at").first()
+        )
+        if row is None:
+            row = _make_key(workspace_id, purpose)
+    return row.pk, _data_key(row.pk)
+
+
+def _make_key(workspace_id: int, purpose: DataKey.Purpose) -> DataKey:
+    row = DataKey(workspace_id=workspace_id, purpose=purpose)
+    row.wrapped = _wrap(os.urandom(KEY_BYTES), row.pk)
+    with transaction.atomic():
+        # Two writers may both find none: the unique `generation` lets one of them win.
+        created, _ = DataKey.objects.get_or_create(
+            workspace_id=workspace_id,
+            purpose=purpose,
+            generation=1,
+            defaults={"pk": row.pk, "wrapped": row.wrapped},
+        )
+    return created
+
+
+@lru_cache(maxsize=1024)
+def _data_key(data_key_id: UUID) -> bytes:
+    with unscoped(reason="a sealed text names its data key"):
+        row = DataKey.objects.filter(pk=data_key_id).first()
+    if row is None:
+        raise CannotOpen("The data key of this secret no longer exists.")
+    return _unwrap(row.wrapped, data_key_id)
+
+
+def forget_keys() -> None:
+    """Drops the unwrapped data keys that this process remembers."""
+    _data_key.cache_clear()
+
+
+def _wrap(key: bytes, data_key_id: UUID) -> str:
+    wrapping = _wrapping_keys()[0]
+    nonce = os.urandom(NONCE_BYTES)
+    return (
+        f"{_fingerprint(wrapping)}.{_encode(nonce + AESGCM(wrapping).encrypt(nonce, key, data_key_id.bytes))}"
+    )
+
+
+def _unwrap(wrapped: str, data_key_id: UUID) -> bytes:
+    fingerprint, _, body_text = wrapped.partition(".")
+    body = base64.urlsafe_b64decode(body_text)
+    for wrapping in _wrapping_keys():
+        if hmac.compare_digest(_fingerprint(wrapping), fingerprint):
+            try:
+                return AESGCM(wrapping).decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], data_key_id.bytes)
+            except InvalidTag:
+                raise CannotOpen("A data key was altered.") from None
+    raise CannotOpen("None of ENCRYPTION_KEYS opens this data key. Was a key removed too early?")
+
+
+def _wrapping_keys() -> list[bytes]:
+    if not settings.ENCRYPTION_KEYS:
+        raise CannotOpen("ENCRYPTION_KEYS is empty: no secret can be kept or read.")
+    return [base64.urlsafe_b64decode(key) for key in settings.ENCRYPTION_KEYS]
+
+
+def _fingerprint(wrapping: bytes) -> str:
+    return hashlib.sha256(b"wrapping key " + wrapping).hexdigest()[:12]
+
+
+def _place(workspace_id: int, model: str, row: object, field: str, data_key_id: UUID) -> bytes:
+    return "|".join((FORMAT, str(workspace_id), model, str(row), field, str(data_key_id))).encode()
+
+
+def _encode(body: bytes) -> str:
+    return base64.urlsafe_b64encode(body).decode()

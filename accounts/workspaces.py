@@ -1,0 +1,147 @@
+"""What people do with workspaces: found them, join them, change their settings, give them an UponAI key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models, transaction
+
+from accounts import audit, encryption
+from accounts.audit import Acting
+from accounts.models import Membership, UponaiKey, User, Workspace
+from accounts.roles import Role
+from accounts.scoping import scoped, unscoped
+
+SETTINGS_FIELDS = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices")
+
+
+class NoUponaiKey(Exception):
+    """The workspace has no UponAI key yet."""
+
+
+def create_workspace(
+    *, slug: str, name: str, home_country: str, acting_user: Acting, now: datetime, **settings: Any
+) -> Workspace:
+    """Founds a workspace. Raises ValidationError naming the field."""
+    workspace = Workspace(slug=slug, name=name, home_country=home_country, created_at=now, **settings)
+    workspace.full_clean()
+    with transaction.atomic():
+        workspace.save()
+        audit.record(
+            workspace_id=workspace.pk,
+            action="workspace.create",
+            subject=workspace,
+            acting_user=acting_user,
+            now=now,
+            after={"slug": slug, "name": name, "home_country": home_country},
+        )
+    return workspace
+
+
+def change_settings(*, workspace: Workspace, acting_user: Acting, now: datetime, **changes: Any) -> Workspace:
+    """Changes a workspace's settings. Raises ValidationError naming the field."""
+    before = {name: str(getattr(workspace, name)) for name in changes}
+    for name, value in changes.items():
+        if name not in SETTINGS_FIELDS:
+            raise ValueError(f"{name} is not a setting of a workspace.")
+        setattr(workspace, name, value)
+    workspace.full_clean()
+    with transaction.atomic():
+        workspace.save(update_fields=list(changes))
+        bump_snapshot(workspace.pk)
+        audit.record(
+            workspace_id=workspace.pk,
+            action="workspace.change_settings",
+            subject=workspace,
+            acting_user=acting_user,
+            now=now,
+            before=before,
+            after={name: str(value) for name, value in changes.items()},
+        )
+    return workspace
+
+
+def add_member(
+    *, workspace: Workspace, user: User, role: Role, acting_user: Acting, now: datetime
+) -> Membership:
+    """Gives a person a role, or another one."""
+    with scoped(workspace.pk), transaction.atomic():
+        membership, _ = Membership.objects.update_or_create(
+            workspace=workspace,
+            user=user,
+            defaults={"role": role},
+            create_defaults={"role": role, "created_at": now},
+        )
+        audit.record(
+            workspace_id=workspace.pk,
+            action="workspace.add_member",
+            subject=membership,
+            acting_user=acting_user,
+            now=now,
+            after={"user": user.email, "role": role},
+        )
+    return membership
+
+
+def set_uponai_key(
+    *,
+    workspace: Workspace,
+    key: str,
+    acting_user: Acting,
+    now: datetime,
+    old_verifies_until: datetime | None = None,
+) -> UponaiKey:
+    """Stores a new private key. The one before verifies webhooks until `old_verifies_until`, else no longer."""
+    with scoped(workspace.pk), transaction.atomic():
+        UponaiKey.objects.filter(verifies_until=None).update(verifies_until=old_verifies_until or now)
+        row = UponaiKey(workspace=workspace, last_four=key[-4:], created_at=now)
+        row.sealed = encryption.seal(
+            workspace_id=workspace.pk, model="uponaikey", row=row.pk, field="sealed", secret=key
+        )
+        row.save()
+        bump_snapshot(workspace.pk)
+        audit.record(
+            workspace_id=workspace.pk,
+            action="workspace.set_uponai_key",
+            subject=row,
+            acting_user=acting_user,
+            now=now,
+            after={"last_four": row.last_four},
+        )
+    return row
+
+
+def uponai_key(workspace_id: int) -> str:
+    """The private key in use. Raises NoUponaiKey."""
+    with scoped(workspace_id):
+        row = UponaiKey.objects.filter(verifies_until=None).order_by("-created_at").first()
+    if row is None:
+        raise NoUponaiKey("This workspace has no UponAI key. Add one in the workspace's settings.")
+    return _opened(row)
+
+
+def webhook_secrets(workspace_id: int, now: datetime) -> list[str]:
+    """The keys that UponAI may have signed a webhook with, newest first."""
+    with scoped(workspace_id):
+        rows = UponaiKey.objects.filter(
+            models.Q(verifies_until=None) | models.Q(verifies_until__gt=now)
+        ).order_by("-created_at")
+        return [_opened(row) for row in rows]
+
+
+def _opened(row: UponaiKey) -> str:
+    return encryption.unseal(
+        workspace_id=row.workspace_id, model="uponaikey", row=row.pk, field="sealed", sealed=row.sealed
+    )
+
+
+def bump_snapshot(workspace_id: int) -> int:
+    """Tells the gate, in the transaction of the change, that its snapshot is old. Answers the new version."""
+    Workspace.objects.filter(pk=workspace_id).update(snapshot_version=models.F("snapshot_version") + 1)
+    return Workspace.objects.values_list("snapshot_version", flat=True).get(pk=workspace_id)
+
+
+def workspaces_of(user: User) -> list[Workspace]:
+    with unscoped(reason="the workspaces a person may choose from"):
+        return list(Workspace.objects.filter(membership__user=user).order_by("name", "pk"))

@@ -1,0 +1,99 @@
+"""The audit chain: written once, verified whole, and any change found."""
+
+import pytest
+from django.db import connection, transaction
+
+from accounts import audit
+from accounts.models import AuditEntry, AuditHead
+from accounts.models.audit import AuditIsForever
+from accounts.scoping import scoped
+from tests.factories import make_workspace, moment
+
+
+def _write(workspace, count):
+    with transaction.atomic():
+        for number in range(count):
+            audit.record(
+                workspace_id=workspace.pk,
+                action="test.act",
+                subject=workspace,
+                acting_user=None,
+                now=moment(),
+                before={"n": number},
+                after={"n": number + 1},
+                reason="because",
+            )
+
+
+@pytest.fixture
+def chain(workspace):
+    _write(workspace, 5)
+    return workspace
+
+
+def _sql(statement, *values):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def test_verifies_an_untouched_chain(chain):
+    assert audit.verify(chain.pk).bad_sequence is None
+    assert audit.verify(chain.pk).entries >= 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE accounts_auditentry SET action = 'test.other' WHERE sequence = 4",
+        "UPDATE accounts_auditentry SET actor_id = 7 WHERE sequence = 4",
+        "UPDATE accounts_auditentry SET detail = '{}' WHERE sequence = 4",
+        "UPDATE accounts_auditentry SET actor_label = 'somebody else' WHERE sequence = 4",
+        "UPDATE accounts_auditentry SET object_id = '9' WHERE sequence = 4",
+        "DELETE FROM accounts_auditentry WHERE sequence = 4",
+    ],
+)
+def test_finds_the_entry_that_was_changed_in_the_database(chain, change):
+    _sql(change)
+
+    assert audit.verify(chain.pk).bad_sequence == 4
+
+
+def test_finds_a_chain_cut_off_at_its_end(chain):
+    last = audit.verify(chain.pk).entries
+    _sql("DELETE FROM accounts_auditentry WHERE sequence = %s", last)
+
+    verification = audit.verify(chain.pk)
+
+    assert verification.bad_sequence == last
+    assert "missing at the end" in verification.problem
+
+
+def test_still_verifies_after_a_persons_details_were_erased(chain):
+    _sql("UPDATE accounts_auditentry SET detail = NULL, detail_key = '', actor_label = '' WHERE sequence = 4")
+
+    assert audit.verify(chain.pk).bad_sequence is None
+
+
+def test_refuses_to_change_or_delete_through_the_models(chain):
+    with scoped(chain.pk):
+        entry = AuditEntry.objects.order_by("sequence").last()
+        for attempt in (entry.save, entry.delete, AuditEntry.objects.all().delete):
+            with pytest.raises(AuditIsForever):
+                attempt()
+        with pytest.raises(AuditIsForever):
+            AuditEntry.objects.update(action="x")
+
+
+def test_numbers_each_workspace_by_itself(chain):
+    other = make_workspace(uponai_key="")
+    _write(other, 1)
+
+    assert AuditHead.objects.get(workspace=other).sequence == 2  # its founding and one act
+
+
+@pytest.mark.django_db(transaction=True)
+def test_belongs_into_a_transaction():
+    workspace = make_workspace()
+
+    with pytest.raises(transaction.TransactionManagementError):
+        audit.record(workspace_id=workspace.pk, action="x", subject=workspace, acting_user=None, now=moment())
