@@ -1,0 +1,394 @@
+"""Every change of a country policy, and of what a phone number follows.
+
+Each verb writes the revision, the audit entry and the due rows of the sync in one transaction; once that is
+committed, the gate is told and the worker is rung. Losing the bell only delays: the rows are the schedule.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import models, transaction
+
+from accounts import audit
+from accounts.audit import Acting
+from accounts.models import User
+from accounts.scoping import scoped
+from accounts.workspaces import bump_snapshot
+from policies import bells
+from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
+from policies.rules_input import KEEP, FieldProblem, Refused, country_list_rules, direction_rules
+
+__all__ = [
+    "KEEP",
+    "Edit",
+    "FieldProblem",
+    "Refused",
+    "StaleEdit",
+    "assign_country_policy",
+    "create_country_policy",
+    "edit_country_policy",
+    "edit_phone_number",
+    "make_default",
+    "revert_country_policy",
+    "version_of",
+]
+
+NAME_LENGTH = CountryPolicy._meta.get_field("name").max_length
+
+
+class StaleEdit(Exception):
+    """Somebody else changed it since it was looked at; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """`notice` says in words what the editor might not expect; `changed` is False where all was so already."""
+
+    phone_number: PhoneNumber
+    notice: str
+    changed: bool
+
+
+def version_of(phone_number: PhoneNumber) -> str:
+    """Changes whenever something that can be edited about the number changes."""
+    revision = phone_number.policy.current_revision
+    assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
+    return f"{phone_number.policy_id}-{revision.number}-{zlib.crc32(phone_number.nickname.encode()):08x}"
+
+
+def edit_phone_number(
+    *,
+    phone_number: PhoneNumber,
+    acting_user: Acting,
+    now: datetime,
+    nickname: Any = KEEP,
+    inbound_countries: Any = KEEP,
+    outbound_countries: Any = KEEP,
+    confirm_unrestricted: bool = False,
+    reason: str = "",
+    expected_version: str | None = None,
+) -> Edit:
+    """Changes a number's nickname and the countries of its policy; None lifts a restriction.
+
+    A policy that other numbers follow too is left to them: this number gets a copy of its own.
+    Raises Refused naming the field, StaleEdit when `expected_version` is no longer the number's version.
+    """
+    with scoped(phone_number.workspace_id), transaction.atomic():
+        number = _locked_number(phone_number)
+        if expected_version is not None and expected_version != version_of(number):
+            raise StaleEdit
+        current = _current(number.policy)
+        confirmation = {"confirmed": confirm_unrestricted, "reason": reason}
+        inbound, outbound = current.inbound, current.outbound
+        if inbound_countries is not KEEP:
+            inbound = country_list_rules(
+                inbound, inbound_countries, field="allowed_inbound_country_list", **confirmation
+            )
+        if outbound_countries is not KEEP:
+            outbound = country_list_rules(
+                outbound, outbound_countries, field="allowed_outbound_country_list", **confirmation
+            )
+        renamed = _rename(number, nickname, acting_user=acting_user, now=now)
+        if (inbound, outbound) == (current.inbound, current.outbound):
+            return Edit(number, "", renamed)
+        notice = _fork_if_shared(number, acting_user=acting_user, now=now)
+        _add_revision(
+            number.policy, inbound=inbound, outbound=outbound, reason=reason, acting_user=acting_user, now=now
+        )
+    return Edit(number, notice, True)
+
+
+def create_country_policy(
+    *,
+    workspace_id: int,
+    name: str,
+    inbound: Any,
+    outbound: Any,
+    acting_user: Acting,
+    now: datetime,
+    confirm_unrestricted: bool = False,
+    reason: str = "",
+) -> CountryPolicy:
+    """Makes a policy with its first revision. Raises Refused naming the field."""
+    confirmation = {"confirmed": confirm_unrestricted, "reason": reason}
+    nothing = {"mode": "list", "countries": [], "class_rules": {}, "prefix_rules": []}
+    rules = {
+        "inbound": direction_rules(nothing, inbound, field="inbound", **confirmation),
+        "outbound": direction_rules(nothing, outbound, field="outbound", **confirmation),
+    }
+    with scoped(workspace_id), transaction.atomic():
+        policy = CountryPolicy(workspace_id=workspace_id, name=_checked_name(name), created_at=now)
+        policy.save()
+        _add_revision(policy, reason=reason, acting_user=acting_user, now=now, **rules)
+    return policy
+
+
+def edit_country_policy(
+    *,
+    policy: CountryPolicy,
+    acting_user: Acting,
+    now: datetime,
+    name: Any = KEEP,
+    inbound: Any = KEEP,
+    outbound: Any = KEEP,
+    confirm_unrestricted: bool = False,
+    reason: str = "",
+    expected_revision: int | None = None,
+) -> PolicyRevision:
+    """Changes a policy for all numbers that follow it; answers the revision now in force.
+
+    `inbound` and `outbound` may name only what changes. Raises Refused naming the field, StaleEdit when
+    `expected_revision` is no longer the current one.
+    """
+    with scoped(policy.workspace_id), transaction.atomic():
+        policy = _locked_policy(policy)
+        current = _current(policy)
+        if expected_revision is not None and expected_revision != current.number:
+            raise StaleEdit
+        confirmation = {"confirmed": confirm_unrestricted, "reason": reason}
+        rules = {"inbound": current.inbound, "outbound": current.outbound}
+        for direction, given in (("inbound", inbound), ("outbound", outbound)):
+            if given is not KEEP:
+                rules[direction] = direction_rules(rules[direction], given, field=direction, **confirmation)
+        if name is not KEEP and name != policy.name:
+            _rename_policy(policy, name, acting_user=acting_user, now=now)
+        if rules == {"inbound": current.inbound, "outbound": current.outbound}:
+            return current
+        return _add_revision(policy, reason=reason, acting_user=acting_user, now=now, **rules)
+
+
+def revert_country_policy(
+    *, policy: CountryPolicy, revision_number: int, acting_user: Acting, now: datetime, reason: str = ""
+) -> PolicyRevision:
+    """Makes the rules of an earlier revision the newest one. Raises Refused when there is no such revision."""
+    with scoped(policy.workspace_id), transaction.atomic():
+        policy = _locked_policy(policy)
+        earlier = PolicyRevision.objects.filter(policy=policy, number=revision_number).first()
+        if earlier is None:
+            raise Refused.one("revision", "not_found", f"This policy has no revision {revision_number}.")
+        return _add_revision(
+            policy,
+            inbound=earlier.inbound,
+            outbound=earlier.outbound,
+            reason=reason or f"Back to revision {revision_number}.",
+            acting_user=acting_user,
+            now=now,
+        )
+
+
+def assign_country_policy(
+    *, phone_number: PhoneNumber, policy: CountryPolicy, acting_user: Acting, now: datetime
+) -> None:
+    """Lets a number follow another policy of its workspace."""
+    with scoped(phone_number.workspace_id), transaction.atomic():
+        number = _locked_number(phone_number)
+        policy = _locked_policy(policy)
+        if number.policy_id == policy.pk:
+            return
+        before, number.policy = number.policy, policy
+        number.save(update_fields=["policy"])
+        _make_due(SyncTarget.objects.filter(phone_number=number), now=now)
+        _tell(
+            number.workspace_id,
+            action="phone_number.assign_policy",
+            subject=number,
+            acting_user=acting_user,
+            now=now,
+            before={"policy": before.name},
+            after={"policy": policy.name},
+        )
+
+
+def make_default(*, policy: CountryPolicy, acting_user: Acting, now: datetime) -> None:
+    """Makes this the policy that numbers follow which appear at UponAI later."""
+    with scoped(policy.workspace_id), transaction.atomic():
+        before = CountryPolicy.objects.filter(is_default=True).first()
+        CountryPolicy.objects.filter(is_default=True).update(is_default=False)
+        CountryPolicy.objects.filter(pk=policy.pk).update(is_default=True)
+        _tell(
+            policy.workspace_id,
+            action="country_policy.make_default",
+            subject=policy,
+            acting_user=acting_user,
+            now=now,
+            before={"default": before.name if before else None},
+            after={"default": policy.name},
+        )
+
+
+def _locked_number(phone_number: PhoneNumber) -> PhoneNumber:
+    # Joined rows are locked with it: the policy must not get another revision between reading and writing.
+    rows = PhoneNumber.objects.select_for_update(of=("self", "policy"))
+    number: PhoneNumber = rows.select_related("policy__current_revision").get(pk=phone_number.pk)
+    return number
+
+
+def _locked_policy(policy: CountryPolicy) -> CountryPolicy:
+    rows = CountryPolicy.objects.select_for_update(of=("self",))
+    locked: CountryPolicy = rows.select_related("current_revision").get(pk=policy.pk)
+    return locked
+
+
+def _current(policy: CountryPolicy) -> PolicyRevision:
+    revision = policy.current_revision
+    assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
+    return revision
+
+
+def _add_revision(
+    policy: CountryPolicy,
+    *,
+    inbound: dict[str, Any],
+    outbound: dict[str, Any],
+    reason: str,
+    acting_user: Acting,
+    now: datetime,
+) -> PolicyRevision:
+    before = policy.current_revision
+    revision: PolicyRevision = PolicyRevision.objects.create(
+        policy=policy,
+        number=before.number + 1 if before else 1,
+        inbound=inbound,
+        outbound=outbound,
+        reason=reason,
+        created_at=now,
+        created_by=acting_user if isinstance(acting_user, User) else None,
+    )
+    policy.current_revision = revision
+    policy.save(update_fields=["current_revision"])
+    _make_due(SyncTarget.objects.filter(phone_number__policy=policy), now=now)
+    _tell(
+        policy.workspace_id,
+        action="country_policy.edit" if before else "country_policy.create",
+        subject=policy,
+        acting_user=acting_user,
+        now=now,
+        before=_facts(before),
+        after=_facts(revision),
+        reason=reason,
+    )
+    return revision
+
+
+def _facts(revision: PolicyRevision | None) -> dict[str, Any] | None:
+    if revision is None:
+        return None
+    return {"revision": revision.number, "inbound": revision.inbound, "outbound": revision.outbound}
+
+
+def _fork_if_shared(number: PhoneNumber, *, acting_user: Acting, now: datetime) -> str:
+    shared = number.policy
+    others = PhoneNumber.objects.filter(policy=shared).exclude(pk=number.pk).count()
+    if not others:
+        return ""
+    current = _current(shared)
+    fork = CountryPolicy(
+        workspace_id=number.workspace_id,
+        name=free_name(f"{number.e164} (from {shared.name})"),
+        created_at=now,
+    )
+    fork.save()
+    first = PolicyRevision.objects.create(
+        policy=fork,
+        number=1,
+        inbound=current.inbound,
+        outbound=current.outbound,
+        reason=f"Copy of {shared.name}, revision {current.number}.",
+        created_at=now,
+        created_by=acting_user if isinstance(acting_user, User) else None,
+    )
+    fork.current_revision = first
+    fork.save(update_fields=["current_revision"])
+    number.policy = fork
+    number.save(update_fields=["policy"])
+    audit.record(
+        workspace_id=number.workspace_id,
+        action="phone_number.fork_policy",
+        subject=number,
+        acting_user=acting_user,
+        now=now,
+        before={"policy": shared.name},
+        after={"policy": fork.name},
+    )
+    kept = "1 other number keeps" if others == 1 else f"{others} other numbers keep"
+    return f"This number now follows a policy of its own, “{fork.name}”; {kept} “{shared.name}” as it was."
+
+
+def _rename(number: PhoneNumber, nickname: Any, *, acting_user: Acting, now: datetime) -> bool:
+    if nickname is KEEP or nickname == number.nickname:
+        return False
+    longest = PhoneNumber._meta.get_field("nickname").max_length
+    if not isinstance(nickname, str) or len(nickname) > longest:
+        raise Refused.one("nickname", "invalid", f"nickname must be text of at most {longest} characters.")
+    before, number.nickname = number.nickname, nickname
+    number.save(update_fields=["nickname"])
+    audit.record(
+        workspace_id=number.workspace_id,
+        action="phone_number.rename",
+        subject=number,
+        acting_user=acting_user,
+        now=now,
+        before={"nickname": before},
+        after={"nickname": nickname},
+    )
+    return True
+
+
+def _rename_policy(policy: CountryPolicy, name: Any, *, acting_user: Acting, now: datetime) -> None:
+    before, policy.name = policy.name, _checked_name(name)
+    policy.save(update_fields=["name"])
+    audit.record(
+        workspace_id=policy.workspace_id,
+        action="country_policy.rename",
+        subject=policy,
+        acting_user=acting_user,
+        now=now,
+        before={"name": before},
+        after={"name": policy.name},
+    )
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip() or len(name) > NAME_LENGTH:
+        raise Refused.one("name", "invalid", f"name must be text of 1 to {NAME_LENGTH} characters.")
+    if CountryPolicy.objects.filter(name=name.strip()).exists():
+        raise Refused.one("name", "taken", f"There is a country policy named “{name.strip()}” already.")
+    return name.strip()
+
+
+def free_name(wanted: str) -> str:
+    """`wanted`, or the next one like it that no policy of this workspace has."""
+    taken = set(CountryPolicy.objects.values_list("name", flat=True))
+    candidates = (wanted[: NAME_LENGTH - 4] + suffix for suffix in _suffixes())
+    return next(name for name in candidates if name not in taken)
+
+
+def _suffixes() -> Iterable[str]:
+    yield ""
+    yield from (f" {number}" for number in range(2, 1000))
+
+
+def _make_due(targets: models.QuerySet[SyncTarget], *, now: datetime) -> None:
+    """Starts a new generation of what UponAI is to have, due at once."""
+    waiting = list(targets.values_list("pk", flat=True))
+    targets.update(
+        desired_generation=models.F("desired_generation") + 1,
+        desired_at=now,
+        due_at=now,
+        state=SyncTarget.State.PENDING,
+        attempts=0,
+        error="",
+    )
+    transaction.on_commit(lambda: bells.ring_push(waiting))
+
+
+def _tell(workspace_id: int, **entry: Any) -> None:
+    """The audit trail in this transaction, the gate after it."""
+    version = bump_snapshot(workspace_id)
+    audit.record(workspace_id=workspace_id, **entry)
+    transaction.on_commit(lambda: bells.publish_snapshot(workspace_id, version))

@@ -1,0 +1,99 @@
+"""What people and REST clients say about rules, put right or refused in words that name the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from accounts.countries import normalise_country_list
+from policies.engine.rules import DirectionRules, MalformedRules
+
+
+class _Keep:
+    def __repr__(self) -> str:
+        return "KEEP"
+
+
+KEEP: Final = _Keep()
+"""Given for what an edit leaves as it is; None means something else: no restriction."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    field: str
+    code: str
+    detail: str
+
+
+class Refused(Exception):
+    """An edit that cannot be made; nothing was changed. `problems` name each field."""
+
+    def __init__(self, problems: list[FieldProblem]) -> None:
+        super().__init__(" ".join(problem.detail for problem in problems))
+        self.problems = problems
+
+    @classmethod
+    def one(cls, field: str, code: str, detail: str) -> Refused:
+        return cls([FieldProblem(field, code, detail)])
+
+
+UNRESTRICTED_UNCONFIRMED: Final = (
+    "No restriction means that every country is allowed except the seven sanctioned ones. "
+    "To want that, send confirm_unrestricted: true and a reason."
+)
+
+
+def country_list_rules(
+    current: Mapping[str, Any], countries: Any, *, field: str, confirmed: bool, reason: str
+) -> dict[str, Any]:
+    """`current` with another country list; None lifts the restriction. Raises Refused naming `field`."""
+    if countries is None:
+        return direction_rules(
+            current,
+            {"mode": "unrestricted", "countries": []},
+            field=field,
+            confirmed=confirmed,
+            reason=reason,
+        )
+    accepted = _accepted(countries, field=field)
+    return {**current, "mode": "list", "countries": accepted}
+
+
+def direction_rules(
+    current: Mapping[str, Any], given: Any, *, field: str, confirmed: bool, reason: str
+) -> dict[str, Any]:
+    """`current` with what `given` names, in the shape of a revision. Raises Refused naming the part of `field`."""
+    if not isinstance(given, Mapping):
+        raise Refused.one(field, "invalid", f"{field} must be an object with mode and countries.")
+    unknown = sorted(
+        str(name) for name in given.keys() - {"mode", "countries", "class_rules", "prefix_rules"}
+    )
+    if unknown:
+        raise Refused.one(
+            f"{field}.{unknown[0]}", "unknown_field", f"{field} has no part named {unknown[0]!r}."
+        )
+    merged = {**current, **given}
+    if given.get("countries") and "mode" not in given:
+        merged["mode"] = "list"
+    if merged.get("mode") == "unrestricted":
+        if merged.get("countries") and given.get("countries"):
+            raise Refused.one(
+                f"{field}.countries", "conflict", "Countries cannot be listed where every country is allowed."
+            )
+        merged["countries"] = []
+        if current.get("mode") != "unrestricted" and not (confirmed and reason.strip()):
+            raise Refused.one(field, "unrestricted_unconfirmed", UNRESTRICTED_UNCONFIRMED)
+    elif merged.get("mode") == "list":
+        merged["countries"] = _accepted(merged.get("countries"), field=f"{field}.countries")
+    try:
+        return DirectionRules.from_dict(merged).as_dict()
+    except MalformedRules as problem:
+        raise Refused.one(field, "invalid", str(problem)) from None
+
+
+def _accepted(countries: Any, *, field: str) -> list[str]:
+    accepted, problems = normalise_country_list(countries)
+    if problems:
+        raise Refused([FieldProblem(field, problem.code, problem.detail) for problem in problems])
+    return accepted
