@@ -1,0 +1,51 @@
+"""`manage.py sync`: sends what is due to UponAI; with --wait, until nothing is left that can be sent."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Count
+from django.utils import timezone
+
+from accounts.scoping import unscoped
+from policies.models import SyncTarget
+from policies.sync import push
+
+STILL_MOVING = (SyncTarget.State.PENDING, SyncTarget.State.UNKNOWN, SyncTarget.State.DRIFT)
+POLL_SECONDS = 0.5
+
+
+class Command(BaseCommand):
+    help = "Send the country lists that are due to UponAI."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--wait", action="store_true", help="until every number is synced or has failed")
+        parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="with --wait; 120")
+        parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        deadline = time.monotonic() + options["timeout"]
+        while True:
+            for sync_target_id in push.due_targets(now=timezone.now()):
+                push.push(sync_target_id, clock=timezone.now)
+            counts = self._counts()
+            moving = sum(counts.get(state, 0) for state in STILL_MOVING)
+            if not options["wait"] or not moving:
+                break
+            if time.monotonic() > deadline:
+                raise CommandError(f"{moving} numbers are still not synced after {options['timeout']:.0f} s.")
+            time.sleep(POLL_SECONDS)
+        if options["json"]:
+            self.stdout.write(json.dumps(counts))
+        else:
+            words = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+            self.stdout.write(words or "There are no phone numbers yet.")
+
+    def _counts(self) -> dict[str, int]:
+        with unscoped(reason="the command serves every workspace"):
+            rows = SyncTarget.objects.values_list("state").annotate(numbers=Count("pk")).order_by("state")
+            return dict(rows)

@@ -1,0 +1,64 @@
+"""The two country lists of a phone number: as wanted, and as UponAI shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.countries import is_sanctioned
+from policies.engine.rules import DirectionRules
+from policies.models import PolicyRevision, SyncTarget
+from policies.uponai import payloads
+from policies.uponai.client import UponaiTrouble
+
+
+@dataclass(frozen=True, slots=True)
+class CountryLists:
+    """Sorted ISO alpha-2 codes; None means no restriction."""
+
+    inbound: tuple[str, ...] | None
+    outbound: tuple[str, ...] | None
+
+    def as_json(self) -> dict[str, list[str] | None]:
+        return {
+            "inbound": None if self.inbound is None else list(self.inbound),
+            "outbound": None if self.outbound is None else list(self.outbound),
+        }
+
+    def update_body(self) -> dict[str, list[str] | None]:
+        return payloads.update_body(inbound=self.inbound, outbound=self.outbound)
+
+    def same_as(self, other: CountryLists) -> bool:
+        """Compared as UponAI means them, in the form in which they travel."""
+        mine, theirs = self.update_body(), other.update_body()
+        return all(payloads.same_lists(mine[name], theirs[name]) for name in mine)
+
+
+def desired(revision: PolicyRevision) -> CountryLists:
+    """What a revision wants UponAI to have. Sanctioned countries are never sent as allowed."""
+    return CountryLists(*(_sendable(rules) for rules in (revision.inbound, revision.outbound)))
+
+
+def desired_of(target: SyncTarget) -> CountryLists:
+    revision = target.phone_number.policy.current_revision
+    assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
+    return desired(revision)
+
+
+def observed(phone_number: dict[str, Any]) -> CountryLists:
+    """The lists of UponAI's phone number object. Raises UponaiTrouble when it is not in the agreed form."""
+    try:
+        number = payloads.read_number(phone_number)
+    except payloads.PayloadError as problem:
+        raise UponaiTrouble(f"UponAI's answer is not in the agreed form: {problem}", ambiguous=True) from None
+    return of_number(number)
+
+
+def of_number(number: payloads.ProviderNumber) -> CountryLists:
+    both = (number.inbound_countries, number.outbound_countries)
+    return CountryLists(*(None if countries is None else tuple(sorted(countries)) for countries in both))
+
+
+def _sendable(rules: dict[str, Any]) -> tuple[str, ...] | None:
+    countries = DirectionRules.from_dict(rules).country_list
+    return None if countries is None else tuple(code for code in countries if not is_sanctioned(code))

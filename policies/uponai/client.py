@@ -1,0 +1,153 @@
+"""UponAI over HTTP: requests out, decoded bodies back, every trouble as one exception that says what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import orjson
+from django.conf import settings
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 8
+TOTAL_SECONDS = 12
+"""A body that drips in byte by byte passes every read timeout; this ends it."""
+LARGEST_BODY_BYTES = 8 * 1024 * 1024
+PAGE_SIZE = 1000  # the most that list-phone-numbers answers at once
+LONGEST_RETRY_AFTER_SECONDS = 300.0
+
+UNAUTHORISED = 401
+NOT_FOUND = {404, 422}  # the provider's newer and older ways to say it
+TEMPORARY = {408, 409, 429}
+
+
+class UponaiTrouble(Exception):
+    """A request did not succeed.
+
+    `permanent`: the same request will fail again. `ambiguous`: it may have been carried out all the same.
+    `retry_after`: seconds that UponAI asked us to wait. `status`: of its answer, None without one.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        status: int | None = None,
+        permanent: bool = False,
+        ambiguous: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.permanent = permanent
+        self.ambiguous = ambiguous
+        self.retry_after = retry_after
+
+
+class UponaiClient:
+    """One workspace's client. Use as a context manager, so that its connections end."""
+
+    def __init__(self, key: str) -> None:
+        self._http = httpx.Client(
+            base_url=settings.UPONAI_API_URL,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._http.close()
+
+    def list_phone_numbers(self) -> Iterator[dict[str, Any]]:
+        """All numbers of the account, page by page. Raises UponaiTrouble."""
+        parameters: dict[str, str | int] = {"limit": PAGE_SIZE}
+        while True:
+            page = self._ask("GET", "/v2/list-phone-numbers", params=parameters)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise UponaiTrouble("UponAI's list of phone numbers is not in the agreed form.")
+            yield from page["items"]
+            if not page.get("has_more") or not page.get("pagination_key"):
+                return
+            parameters["pagination_key"] = page["pagination_key"]
+
+    def get_phone_number(self, e164: str) -> dict[str, Any]:
+        return self._object(self._ask("GET", f"/get-phone-number/{quote(e164)}"))
+
+    def update_phone_number(self, e164: str, changes: dict[str, Any]) -> dict[str, Any]:
+        return self._object(self._ask("PATCH", f"/update-phone-number/{quote(e164)}", json=changes))
+
+    def _object(self, body: Any) -> dict[str, Any]:
+        if not isinstance(body, dict):
+            raise UponaiTrouble("UponAI's answer is not in the agreed form.", ambiguous=True)
+        return body
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> Any:
+        try:
+            with self._http.stream(method, path, **arguments) as response:
+                body = _read(response)
+                status, headers = response.status_code, response.headers
+        except httpx.ConnectError:
+            raise UponaiTrouble("UponAI cannot be reached.") from None
+        except httpx.TimeoutException:
+            raise UponaiTrouble("UponAI did not answer in time.", ambiguous=True) from None
+        except httpx.HTTPError as trouble:
+            reason = type(trouble).__name__
+            raise UponaiTrouble(f"The connection to UponAI broke ({reason}).", ambiguous=True) from None
+        if status >= httpx.codes.BAD_REQUEST:
+            raise _refusal(status, body, headers)
+        try:
+            return orjson.loads(body) if body else None
+        except orjson.JSONDecodeError:
+            raise UponaiTrouble("UponAI's answer is not JSON.", status=status, ambiguous=True) from None
+
+
+def _read(response: httpx.Response) -> bytes:
+    deadline, body = time.monotonic() + TOTAL_SECONDS, b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_BODY_BYTES:
+            raise UponaiTrouble("UponAI's answer is larger than it can be.", ambiguous=True)
+        if time.monotonic() > deadline:
+            raise UponaiTrouble("UponAI's answer took too long to arrive.", ambiguous=True)
+    return body
+
+
+def _refusal(status: int, body: bytes, headers: httpx.Headers) -> UponaiTrouble:
+    said = _message(body)
+    if status == UNAUTHORISED:
+        sentence = "UponAI refuses the workspace's key (401)."
+    elif status in NOT_FOUND:
+        sentence = f"UponAI does not know this number ({status})."
+    else:
+        sentence = f"UponAI answered {status}{': ' + said if said else ''}."
+    server_side = status >= httpx.codes.INTERNAL_SERVER_ERROR
+    return UponaiTrouble(
+        sentence,
+        status=status,
+        permanent=not server_side and status not in TEMPORARY and status != UNAUTHORISED,
+        ambiguous=server_side,
+        retry_after=_retry_after(headers),
+    )
+
+
+def _message(body: bytes) -> str:
+    try:
+        said = orjson.loads(body).get("message", "")
+    except (orjson.JSONDecodeError, AttributeError):
+        return ""
+    return str(said).rstrip(".")[:200]
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    try:
+        seconds = float(headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
