@@ -1,0 +1,113 @@
+"""Rows → what the gate needs to know of a workspace, kept in the process and renewed when it has changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from django.utils import timezone
+
+from accounts import workspaces
+from accounts.models import Workspace
+from accounts.scoping import scoped
+from policies.engine.types import NumberSnapshot, PolicySnapshot, Snapshot
+from policies.gate import store
+from policies.models import CountryPolicy, PhoneNumber
+
+POLL_SECONDS = 5.0
+"""How often a process asks the database for the version while the live store is silent."""
+
+
+class NoSuchEndpoint(Exception):
+    """No workspace has this webhook address."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSnapshot:
+    """One workspace as the gate sees it: what the engine judges by, and what the door needs."""
+
+    workspace_id: int
+    version: int
+    engine: Snapshot
+    webhook_secrets: tuple[str, ...]
+    checked_at: float = field(default_factory=time.monotonic)
+
+    def age_seconds(self) -> float:
+        """Since the database last told that this is the newest."""
+        return time.monotonic() - self.checked_at
+
+
+_by_endpoint: dict[str, LoadedSnapshot] = {}
+_loading = threading.Lock()
+
+
+def for_endpoint(endpoint: str) -> LoadedSnapshot:
+    """The snapshot this process has, loaded on first use. Raises NoSuchEndpoint."""
+    known = _by_endpoint.get(endpoint)
+    return known or reload(endpoint)
+
+
+def reload(endpoint: str) -> LoadedSnapshot:
+    """Loads a workspace's snapshot from the database. Raises NoSuchEndpoint."""
+    with _loading:
+        workspace = Workspace.objects.filter(endpoint=endpoint).first()
+        if workspace is None:
+            _by_endpoint.pop(endpoint, None)
+            raise NoSuchEndpoint
+        loaded = load(workspace.pk)
+        _by_endpoint[endpoint] = loaded
+        return loaded
+
+
+def recheck(endpoint: str, loaded: LoadedSnapshot) -> LoadedSnapshot:
+    """For the time without a live store: at most every 5 s, is there a newer version in the database?"""
+    if loaded.age_seconds() < POLL_SECONDS:
+        return loaded
+    return reload(endpoint)
+
+
+def load(workspace_id: int) -> LoadedSnapshot:
+    """Reads a workspace from the database. Raises Workspace.DoesNotExist."""
+    # The version first: what changes while the rest is read makes this snapshot old, never wrongly new.
+    workspace = Workspace.objects.get(pk=workspace_id)
+    with scoped(workspace_id):
+        numbers = [
+            NumberSnapshot(id=row.pk, e164=row.e164, policy_id=row.policy_id)
+            for row in PhoneNumber.objects.only("pk", "e164", "policy_id")
+        ]
+        policies = [
+            PolicySnapshot.from_dict(
+                {
+                    "id": policy.pk,
+                    "revision": policy.current_revision.number,
+                    "inbound": policy.current_revision.inbound,
+                    "outbound": policy.current_revision.outbound,
+                }
+            )
+            for policy in CountryPolicy.objects.select_related("current_revision").exclude(
+                current_revision=None
+            )
+        ]
+        secrets = workspaces.webhook_secrets(workspace_id, timezone.now())
+    engine = Snapshot(
+        workspace_id=workspace_id,
+        version=workspace.snapshot_version,
+        home_country=str(workspace.home_country),
+        numbers={number.e164: number for number in numbers},
+        policies={policy.id: policy for policy in policies},
+    )
+    return LoadedSnapshot(workspace_id, workspace.snapshot_version, engine, tuple(secrets))
+
+
+def publish_all() -> int:
+    """Tells the live store every workspace's version: what a lost bell or an emptied store forgot. Answers how many."""
+    versions = list(Workspace.objects.values_list("pk", "snapshot_version"))
+    for workspace_id, version in versions:
+        store.publish_version(workspace_id, version)
+    return len(versions)
+
+
+def forget() -> None:
+    """Drops what this process has loaded."""
+    _by_endpoint.clear()
