@@ -146,7 +146,7 @@ def edit_country_policy(
     `expected_revision` is no longer the current one.
     """
     with scoped(policy.workspace_id), transaction.atomic():
-        policy = _locked_policy(policy)
+        policy = _locked_policy(policy.pk)
         current = _current(policy)
         if expected_revision is not None and expected_revision != current.number:
             raise StaleEdit
@@ -167,7 +167,7 @@ def revert_country_policy(
 ) -> PolicyRevision:
     """Makes the rules of an earlier revision the newest one. Raises Refused when there is no such revision."""
     with scoped(policy.workspace_id), transaction.atomic():
-        policy = _locked_policy(policy)
+        policy = _locked_policy(policy.pk)
         earlier = PolicyRevision.objects.filter(policy=policy, number=revision_number).first()
         if earlier is None:
             raise Refused.one("revision", "not_found", f"This policy has no revision {revision_number}.")
@@ -187,7 +187,7 @@ def assign_country_policy(
     """Lets a number follow another policy of its workspace."""
     with scoped(phone_number.workspace_id), transaction.atomic():
         number = _locked_number(phone_number)
-        policy = _locked_policy(policy)
+        policy = _locked_policy(policy.pk)
         if number.policy_id == policy.pk:
             return
         before, number.policy = number.policy, policy
@@ -222,16 +222,20 @@ def make_default(*, policy: CountryPolicy, acting_user: Acting, now: datetime) -
 
 
 def _locked_number(phone_number: PhoneNumber) -> PhoneNumber:
-    # Joined rows are locked with it: the policy must not get another revision between reading and writing.
-    rows = PhoneNumber.objects.select_for_update(of=("self", "policy"))
-    number: PhoneNumber = rows.select_related("policy__current_revision").get(pk=phone_number.pk)
+    """The number and then its policy, locked in this order everywhere, so that no two editors wait for each other."""
+    number: PhoneNumber = PhoneNumber.objects.select_for_update().get(pk=phone_number.pk)
+    number.policy = _locked_policy(number.policy_id)
     return number
 
 
-def _locked_policy(policy: CountryPolicy) -> CountryPolicy:
-    rows = CountryPolicy.objects.select_for_update(of=("self",))
-    locked: CountryPolicy = rows.select_related("current_revision").get(pk=policy.pk)
-    return locked
+def _locked_policy(policy_id: int) -> CountryPolicy:
+    """The policy, locked, with the revision that is current now that it is.
+
+    Not joined: PostgreSQL would read the revision as it was before it waited for the lock.
+    """
+    policy: CountryPolicy = CountryPolicy.objects.select_for_update().get(pk=policy_id)
+    policy.current_revision = PolicyRevision.objects.get(pk=policy.current_revision_id)
+    return policy
 
 
 def _current(policy: CountryPolicy) -> PolicyRevision:

@@ -88,9 +88,7 @@ def test_judges_sms_by_the_same_rules_in_its_own_envelope(workspace, number):
 def test_gives_a_retry_the_first_answer_and_counts_it_once(workspace, number):
     content = body(JAMAICAN, call_id="call_1")
     first = deliver(workspace, content)
-    actions.edit_phone_number(
-        phone_number=number, inbound_countries=["US", "CA", "JM"], acting_user=None, now=moment()
-    )
+    actions.edit_phone_number(phone_number=number, inbound_countries=["US", "CA", "JM"], acting_user=None, now=moment())
     store.publish_version(workspace.pk, snapshots.load(workspace.pk).version)
 
     repeated = [deliver(workspace, content) for _ in range(3)]
