@@ -1,0 +1,67 @@
+"""The settings and their explanation do not drift apart, and bad values are named."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from fraudconsole.env import PROJECT_ROOT, BadSetting, Environment, embedded_socket, read_file
+
+SETTINGS = PROJECT_ROOT / "fraudconsole" / "settings.py"
+LAUNCHER = PROJECT_ROOT / "fraudconsole" / "launcher"
+READ_ELSEWHERE = {"DATA_DIR", "PORT", "SANDBOX_PORT"}  # by env.py and by the launcher
+
+
+def _names_read() -> set[str]:
+    calls = (node for node in ast.walk(ast.parse(SETTINGS.read_text())) if isinstance(node, ast.Call))
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "environment"
+    }
+
+
+def test_explains_every_variable_and_no_other():
+    explained = set(read_file(PROJECT_ROOT / ".env.example"))
+
+    assert explained == _names_read() | READ_ELSEWHERE
+
+
+def test_the_launcher_really_reads_its_ports():
+    text = "".join(path.read_text() for path in LAUNCHER.glob("*.py"))
+
+    for name in ("PORT", "SANDBOX_PORT"):
+        assert re.search(rf'"{name}"', text)
+
+
+def test_takes_the_first_source_that_has_a_value():
+    environment = Environment({"A": "process"}, {"A": "file", "B": "file"}, {"B": "embedded", "C": "embedded"})
+
+    assert [environment.text(name) for name in "ABC"] == ["process", "file", "embedded"]
+    assert environment.text("D", "default") == "default"
+
+
+@pytest.mark.parametrize(
+    ("reader", "value"),
+    [("flag", "perhaps"), ("number", "many"), ("networks", "10.0.0.0/99")],
+)
+def test_names_the_variable_that_has_a_bad_value(reader, value):
+    environment = Environment({"SOME_NAME": value})
+    arguments = ["SOME_NAME", 1] if reader == "number" else ["SOME_NAME"]
+
+    with pytest.raises(BadSetting, match="SOME_NAME"):
+        getattr(environment, reader)(*arguments)
+
+
+def test_reads_words_without_blanks():
+    assert Environment({"HOSTS": " a, b ,,c "}).words("HOSTS") == ["a", "b", "c"]
+
+
+def test_keeps_the_path_of_the_socket_short_whatever_the_data_directory():
+    path = embedded_socket(Path("/" + "very/" * 60 + "deep"))
+
+    assert len(str(path)) < 100
+    assert path != embedded_socket(Path("/elsewhere"))
