@@ -1,0 +1,207 @@
+"""Founds a demo workspace through the verbs that people use: members, policies, keys, end users.
+
+Each step looks first whether it is done, so an interrupted founding can be taken up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from accounts import audit, keys, workspaces
+from accounts.kyc import records
+from accounts.models import AuditEntry, KycRecord, Membership, PublicKey, Subject, User, Workspace
+from accounts.roles import Role
+from accounts.scoping import scoped
+from monitoring.demo import cast
+from policies import actions
+from policies.models import CountryPolicy
+
+FOUNDED = "demo.found"
+State = KycRecord.State
+# Not decided yet, or ended without a decision.
+UNDECIDED = {
+    State.DRAFT,
+    State.SUBMITTED,
+    State.IN_REVIEW,
+    State.NEEDS_INFORMATION,
+    State.PROPOSED_APPROVE,
+    State.PROPOSED_REJECT,
+    State.WITHDRAWN,
+}
+VALID_FOR = timedelta(days=365)
+
+
+def people() -> dict[str, User]:
+    """The demo's accounts by their address. All have one password, which is hashed once since hashing is slow."""
+    known = {user.email: user for user in User.objects.filter(email__in=[row[0] for row in cast.PEOPLE])}
+    missing = [row for row in cast.PEOPLE if row[0] not in known]
+    hashed = make_password(settings.DEMO_PASSWORD) if missing else ""
+    for email, name, *_ in missing:
+        known[email] = User.objects.create(email=email, name=name, password=hashed)
+    return known
+
+
+def workspace(
+    *, slug: str, name: str, home_country: str, time_zone: str, opened_at: datetime, acting_user: User
+) -> Workspace:
+    """The workspace, founded on `opened_at` if it is not there."""
+    known = Workspace.objects.filter(slug=slug).first()
+    return known or workspaces.create_workspace(
+        slug=slug,
+        name=name,
+        home_country=home_country,
+        time_zone=time_zone,
+        acting_user=acting_user,
+        now=opened_at,
+    )
+
+
+def is_founded(workspace: Workspace) -> bool:
+    with scoped(workspace.pk):
+        return AuditEntry.objects.filter(action=FOUNDED).exists()
+
+
+def mark_founded(workspace: Workspace, *, acting_user: User, now: datetime) -> None:
+    """From here on the workspace is the people's: what they rename or remove is not put back."""
+    with scoped(workspace.pk), transaction.atomic():
+        audit.record(workspace_id=workspace.pk, action=FOUNDED, subject=workspace, acting_user=acting_user, now=now)
+
+
+def members(workspace: Workspace, roles: Iterable[tuple[User, str]], *, now: datetime) -> None:
+    with scoped(workspace.pk):
+        there = set(Membership.objects.values_list("user_id", flat=True))
+    for user, role in roles:
+        if role and user.pk not in there:
+            workspaces.add_member(workspace=workspace, user=user, role=Role(role), acting_user=None, now=now)
+
+
+def uponai_key(workspace: Workspace, *, acting_user: User, now: datetime) -> None:
+    """The sandbox's key. Another one is set when the sandbox has got another one."""
+    try:
+        is_current = workspaces.uponai_key(workspace.pk) == settings.SANDBOX_API_KEY
+    except workspaces.NoUponaiKey:
+        is_current = False
+    if not is_current:
+        workspaces.set_uponai_key(workspace=workspace, key=settings.SANDBOX_API_KEY, acting_user=acting_user, now=now)
+
+
+def policies(
+    workspace: Workspace, wanted: Iterable[cast.Policy], *, acting_user: User, now: datetime
+) -> dict[str, CountryPolicy]:
+    """The named policies; the first one becomes the default."""
+    with scoped(workspace.pk):
+        known = {policy.name: policy for policy in CountryPolicy.objects.all()}
+        has_default = any(policy.is_default for policy in known.values())
+    for policy in wanted:
+        if policy.name not in known:
+            known[policy.name] = actions.create_country_policy(
+                workspace_id=workspace.pk,
+                name=policy.name,
+                inbound=policy.inbound,
+                outbound=policy.outbound,
+                acting_user=acting_user,
+                now=now,
+                confirm_unrestricted=True,
+                reason=policy.reason,
+            )
+        if not has_default:
+            actions.make_default(policy=known[policy.name], acting_user=acting_user, now=now)
+            has_default = True
+    return known
+
+
+def narrow(policy: CountryPolicy, *, acting_user: User, now: datetime) -> None:
+    """What ended the attack: the one policy that let it through lost its open outbound side."""
+    with scoped(policy.workspace_id):
+        has_history = policy.revisions.filter(number__gt=1).exists()
+    if not has_history:
+        actions.edit_country_policy(
+            policy=policy,
+            outbound=cast.NARROWED,
+            acting_user=acting_user,
+            now=now,
+            reason=cast.NARROWED_REASON,
+        )
+
+
+def public_keys(
+    workspace: Workspace,
+    *,
+    gate_keys: Mapping[str, Mapping[str, Any]],
+    registered: Mapping[str, Mapping[str, Any]],
+    acting_user: User,
+    now: datetime,
+) -> None:
+    there = set(public_key_texts(workspace))
+    for name, facts in gate_keys.items():
+        if name not in there:
+            keys.mint_public_key(workspace=workspace, acting_user=acting_user, now=now, name=name, **facts)
+    for name, facts in registered.items():
+        if name not in there:
+            keys.register_public_key(workspace=workspace, acting_user=acting_user, now=now, name=name, **facts)
+
+
+def public_key_texts(workspace: Workspace) -> dict[str, str]:
+    with scoped(workspace.pk):
+        return dict(PublicKey.objects.values_list("name", "key"))
+
+
+def end_users(workspace: Workspace, *, acting_user: User, now: datetime) -> None:
+    """Subjects with one KYC record each, in every state there is."""
+    with scoped(workspace.pk):
+        there = set(Subject.objects.values_list("reference", flat=True))
+        for position, person in enumerate(cast.END_USERS):
+            if cast.reference_of(position) not in there:
+                with transaction.atomic():
+                    _end_user(workspace, position, person, acting_user=acting_user, now=now)
+
+
+def _end_user(workspace: Workspace, position: int, person: Any, *, acting_user: User, now: datetime) -> None:
+    name, country, level, state, countries, purpose = person
+    came_at = now - timedelta(days=28 - position, hours=position * 5 % 24)
+    is_erased = state == State.ERASED
+    subject = records.create_subject(
+        workspace=workspace,
+        acting_user=acting_user,
+        now=came_at,
+        reference=cast.reference_of(position),
+        name=name,
+        phone="" if is_erased else f"+1212555{160 + position:04d}",
+        email="" if is_erased else f"{name.lower().replace(' ', '.')}@guest.example",
+        country_of_residence=country,
+        nationalities=[country] if country else [],
+    )
+    record = records.create_kyc_record(
+        workspace=workspace,
+        subject=subject,
+        acting_user=acting_user,
+        now=came_at,
+        level=level,
+        declared_countries=list(countries),
+        declared_purpose=purpose,
+    )
+    # Where a record stands when the demo begins; from here on only reviewers move it.
+    KycRecord.objects.filter(pk=record.pk).update(state=state, **_moments(state, came_at, now))
+
+
+def _moments(state: str, came_at: datetime, now: datetime) -> dict[str, datetime | None]:
+    submitted_at = None if state == State.DRAFT else came_at + timedelta(hours=2)
+    if state in UNDECIDED:
+        return {"submitted_at": submitted_at, "decided_at": None, "expires_at": None}
+    decided_at = came_at + timedelta(hours=21)
+    expires_at = decided_at + VALID_FOR
+    if state == State.EXPIRED:
+        decided_at = came_at - VALID_FOR
+        submitted_at, expires_at = decided_at - timedelta(days=1), now - timedelta(days=3)
+    has_an_end = state in (State.APPROVED, State.SUSPENDED, State.EXPIRED)
+    return {
+        "submitted_at": submitted_at,
+        "decided_at": decided_at,
+        "expires_at": expires_at if has_an_end else None,
+    }
