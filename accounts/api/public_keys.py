@@ -1,0 +1,163 @@
+"""REST for public keys: list, mint, edit, rotate, revoke. The verbs are in accounts/keys.py."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import keys
+from accounts.api.inputs import Body, Flag, Text, WholeNumber, filter_set, one_of
+from accounts.api.problems import Unprocessable
+from accounts.api.views import ApiViewSet
+from accounts.models import PublicKey
+
+READ_ONLY = ("id", "key", "kind", "status", "created_at", "last_used_at")
+MOST_ENTRIES = 200
+
+
+class PublicKeySerializer(serializers.ModelSerializer):
+    domains = serializers.ListField(child=serializers.CharField())
+    channels = serializers.ListField(child=serializers.CharField())
+    allowed_fields = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = PublicKey
+        fields = ("id", *keys.EDITABLE, "key", "kind", "status", "created_at", "last_used_at")
+
+
+class EditPublicKey(Body):
+    """Only what is sent is changed."""
+
+    shown_only = READ_ONLY
+
+    name = Text(max_length=80, required=False)
+    domains = serializers.ListField(child=Text(), max_length=MOST_ENTRIES, required=False)
+    channels = serializers.ListField(child=Text(), max_length=MOST_ENTRIES, required=False)
+    phone_number = Text(max_length=40, required=False, allow_blank=True)
+    agent = Text(max_length=80, required=False, allow_blank=True)
+    allowed_fields = serializers.ListField(child=Text(), max_length=MOST_ENTRIES, required=False)
+    fraud_protection = Flag(required=False)
+    captcha = serializers.ChoiceField(choices=PublicKey.Captcha.choices, required=False)
+    kyc_level = WholeNumber(min_value=0, max_value=3, required=False)
+    mode = serializers.ChoiceField(choices=PublicKey.Mode.choices, required=False)
+
+
+class MintPublicKey(EditPublicKey):
+    """With `kind` "uponai" and its `key`, one that exists at UponAI is noted instead of minted."""
+
+    shown_only = ("id", "status", "created_at", "last_used_at")
+
+    name = Text(max_length=80)
+    kind = serializers.ChoiceField(choices=PublicKey.Kind.choices, required=False)
+    key = Text(max_length=120, required=False)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        noted = given.get("kind") == PublicKey.Kind.UPONAI
+        if noted and "key" not in given:
+            raise serializers.ValidationError({"key": "Say which key of UponAI's is to be noted."}, "required")
+        if not noted and "key" in given:
+            raise serializers.ValidationError({"key": "The console makes the key itself."}, "read_only")
+        return given
+
+
+class RotatePublicKey(Body):
+    overlap = Flag(required=False, help_text="Whether the old key works until it is revoked; true by default.")
+    reason = Text(required=False, allow_blank=True, max_length=500)
+
+
+class RevokePublicKey(Body):
+    exposed = Flag(required=False, help_text="It got into wrong hands: a successor is minted, without overlap.")
+    reason = Text(required=False, allow_blank=True, max_length=500)
+
+
+class RevokedPublicKeySerializer(PublicKeySerializer):
+    successor = PublicKeySerializer(required=False, help_text="Only for an exposed key.")
+
+    class Meta(PublicKeySerializer.Meta):
+        fields = (*PublicKeySerializer.Meta.fields, "successor")
+
+
+class PublicKeys(ListModelMixin, ApiViewSet):
+    """The keys that web pages use."""
+
+    scope_resource = "public-keys"
+    has_etag = True
+    queryset = PublicKey.objects.all()
+    serializer_class = PublicKeySerializer
+    filterset_class = filter_set(
+        "PublicKeyFilters",
+        status=one_of(PublicKey.Status.values),
+        kind=one_of(PublicKey.Kind.values),
+        mode=one_of(PublicKey.Mode.values),
+        fraud_protection=filters.BooleanFilter(),
+    )
+    cursor_ordering = ("id",)
+
+    def etag_of(self, row: PublicKey) -> str:
+        facts = [row.status, *(getattr(row, name) for name in keys.EDITABLE)]
+        return f'"{row.pk}-{hashlib.sha256(orjson.dumps(facts)).hexdigest()[:16]}"'
+
+    @extend_schema(request=MintPublicKey, responses={201: PublicKeySerializer})
+    def create(self, request: Request) -> Response:
+        given = MintPublicKey.checked(request.data)
+        kind = given.pop("kind", PublicKey.Kind.GATE_KEY)
+        verb = keys.register_public_key if kind == PublicKey.Kind.UPONAI else keys.mint_public_key
+        row = verb(workspace=self.token.workspace, acting_user=self.token, now=timezone.now(), **given)
+        return self._created(row)
+
+    @extend_schema(request=EditPublicKey, responses=PublicKeySerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        with transaction.atomic():
+            row = self._matching()
+            given = EditPublicKey.checked(request.data)
+            row = keys.edit_public_key(public_key=row, acting_user=self.token, now=timezone.now(), **given)
+        return self.answer(row)
+
+    @extend_schema(request=RotatePublicKey, responses={201: PublicKeySerializer})
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, pk: str) -> Response:
+        """Mints a successor with the same rights and answers it."""
+        with transaction.atomic():
+            row = self._matching()
+            given = {"overlap": True} | RotatePublicKey.checked(request.data)
+            successor = keys.rotate_public_key(public_key=row, acting_user=self.token, now=timezone.now(), **given)
+        return self._created(successor)
+
+    @extend_schema(request=RevokePublicKey, responses=RevokedPublicKeySerializer)
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, pk: str) -> Response:
+        """Ends the key at once. Doing it twice changes nothing."""
+        with transaction.atomic():
+            row = self._matching()
+            given = RevokePublicKey.checked(request.data)
+            if given.get("exposed") and row.kind == PublicKey.Kind.UPONAI:
+                raise Unprocessable.one(
+                    "exposed", "not_ours", "UponAI's own key gets its successor in UponAI's dashboard."
+                )
+            successor = keys.revoke_public_key(public_key=row, acting_user=self.token, now=timezone.now(), **given)
+        row.refresh_from_db()
+        extra = {"successor": self.get_serializer(successor).data} if successor else {}
+        return self.answer(row, **extra)
+
+    def _matching(self) -> PublicKey:
+        """The named key, locked, in the version that If-Match names."""
+        found: PublicKey = self.get_object()
+        row: PublicKey = PublicKey.objects.select_for_update().get(pk=found.pk)
+        self.require_match(self.etag_of(row))
+        return row
+
+    def _created(self, row: PublicKey) -> Response:
+        response = self.answer(row, status=201)
+        response["Location"] = self.reverse_action("detail", kwargs={"pk": row.pk})
+        return response

@@ -1,0 +1,256 @@
+"""All settings, from the environment alone. Every variable is explained in `.env.example`."""
+
+import dj_database_url
+
+from fraudconsole import navigation
+from fraudconsole.env import PROJECT_ROOT, BadSetting, Environment, data_dir, embedded_redis_url
+
+environment = Environment.load()
+
+BASE_DIR = PROJECT_ROOT
+DATA_DIR = data_dir()
+
+# --- Who may reach it -----------------------------------------------------------------------------
+
+DEBUG = environment.flag("DEBUG")
+SECRET_KEY = environment.text("SECRET_KEY")
+if not SECRET_KEY:
+    raise BadSetting("SECRET_KEY is not set. `make run` makes one for the demo; elsewhere set it yourself.")
+ENCRYPTION_KEYS = environment.words("ENCRYPTION_KEYS")
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+TRUSTED_PROXIES = environment.networks("TRUSTED_PROXIES")
+CONSOLE_URL = environment.text("CONSOLE_URL", "http://127.0.0.1:8000").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [CONSOLE_URL]
+
+_served_over_tls = CONSOLE_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _served_over_tls
+SESSION_COOKIE_NAME = "__Host-session" if _served_over_tls else "session"
+SECURE_HSTS_SECONDS = 31_536_000 if _served_over_tls else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- UponAI ---------------------------------------------------------------------------------------
+
+UPONAI_API_URL = environment.text("UPONAI_API_URL", "https://api.uponai.com").rstrip("/")
+# UponAI's own name first, then that of its upstream; both present and different is refused.
+UPONAI_SIGNATURE_HEADERS = environment.words(
+    "UPONAI_SIGNATURE_HEADERS", "X-UponAI-Signature,X-Retell-Signature"
+)
+
+# --- The demo -------------------------------------------------------------------------------------
+
+# Both are read by `seed_demo` alone; `make run` makes them on its first start.
+SANDBOX_API_KEY = environment.text("SANDBOX_API_KEY", "key_sandbox")
+DEMO_PASSWORD = environment.text("DEMO_PASSWORD")
+
+# --- The house ------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "fraudconsole",
+    "accounts",
+    "policies",
+    "monitoring",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_countries",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    # First, so that UponAI's webhooks pay for nothing they do not use.
+    "fraudconsole.middleware.HotDoors",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.CurrentWorkspace",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "fraudconsole.urls"
+WSGI_APPLICATION = "fraudconsole.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "accounts.middleware.workspace_context",
+            ],
+        },
+    },
+]
+
+# --- Data -----------------------------------------------------------------------------------------
+
+
+def _database() -> dict[str, object]:
+    url = environment.text("DATABASE_URL")
+    if url:
+        return dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "fraudconsole.sqlite3",
+        "OPTIONS": {
+            # A transaction that reads before it writes would otherwise fail at once with
+            # "database is locked" when a second process writes meanwhile.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        },
+    }
+
+
+DATABASES = {"default": _database()}
+REDIS_URL = environment.text("REDIS_URL") or embedded_redis_url(DATA_DIR)
+
+# --- People ---------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+# --- Language, time, static files -----------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = environment.text("TIME_ZONE", "UTC")
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "static/"
+STATIC_ROOT = environment.text("STATIC_ROOT") or None
+# Served straight from the packages: compressing them once took minutes, finding them takes a moment.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 3600
+
+# --- Work in the background -----------------------------------------------------------------------
+
+
+def _broker_url(redis_url: str) -> str:
+    if redis_url.startswith("unix://"):
+        return "redis+socket://" + redis_url.removeprefix("unix://")
+    return redis_url
+
+
+CELERY_BROKER_URL = _broker_url(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "celery:",
+    "visibility_timeout": 300,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 30,
+    "unacked_restore_throttle": 1,
+    # Without these a web request would try for 6 s to ring the bell of a dead broker, each time.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+# `expires`: a bell that nobody heard in time is worth nothing, the next one rings soon.
+CELERY_BEAT_SCHEDULE = {
+    "record decisions": {
+        "task": "policies.tasks.record_decisions",
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
+    "publish snapshots": {
+        "task": "policies.tasks.publish_snapshots",
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
+    "sweep sync targets": {
+        "task": "policies.tasks.sweep_sync_targets",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "roll up": {"task": "monitoring.tasks.roll_up", "schedule": 2.0, "options": {"expires": 10}},
+    "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
+    "forget events": {"task": "monitoring.tasks.forget_events", "schedule": 3600.0, "options": {"expires": 600}},
+}
+
+# --- REST -----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.ApiTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.api.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "accounts.api.pagination.CursorPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "accounts.api.problems.as_problem",
+    "PAGE_SIZE": 50,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "fraudconsole",
+    "DESCRIPTION": "Stop toll fraud and abuse of voice agents: policies, keys, calls and their verdicts.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- The console's look ---------------------------------------------------------------------------
+
+UNFOLD = navigation.UNFOLD
+
+# --- Log ------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": environment.text("LOG_LEVEL", "INFO")},
+    "loggers": {
+        # Beat rings every second; each ring would be four lines.
+        "celery.beat": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,72 @@
+"""REST for what happened: calls, chats and messages as UponAI told of them."""
+
+from __future__ import annotations
+
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.mixins import ListModelMixin
+
+from accounts.api.inputs import CountryCode, PhoneNumberText, filter_set, one_of, period
+from accounts.api.views import ApiViewSet
+from monitoring.models import Call
+from policies.engine.names import Channel, Direction
+
+
+@extend_schema_field({"type": "string", "nullable": True})
+class TextOrNull(serializers.CharField):
+    def to_representation(self, value: str) -> str | None:
+        return value or None
+
+
+class CallSerializer(serializers.ModelSerializer):
+    peer = TextOrNull(help_text="The other side.")
+    country = TextOrNull()
+    agent = TextOrNull()
+    public_key = TextOrNull()
+    disconnection_reason = TextOrNull(help_text="As UponAI says it.")
+    cost_usd = serializers.SerializerMethodField(help_text="What UponAI charged, in US dollars.")
+
+    class Meta:
+        model = Call
+        fields = (
+            "call_reference",
+            "channel",
+            "direction",
+            "phone_number",
+            "peer",
+            "country",
+            "number_class",
+            "agent",
+            "public_key",
+            "status",
+            "disconnection_reason",
+            "started_at",
+            "ended_at",
+            "duration_ms",
+            "cost_usd",
+            "decision_id",
+        )
+
+    def get_cost_usd(self, call: Call) -> float:
+        return round(float(call.cost_cents) / 100, 6)
+
+
+class Calls(ListModelMixin, ApiViewSet):
+    """Calls, web calls, chats and SMS, newest first."""
+
+    scope_resource = "calls"
+    queryset = Call.objects.all()
+    serializer_class = CallSerializer
+    lookup_field = "call_reference"
+    filterset_class = filter_set(
+        "CallFilters",
+        direction=one_of(Direction),
+        channel=one_of(Channel),
+        country=CountryCode(),
+        phone_number=PhoneNumberText(label="The workspace's own number."),
+        peer=PhoneNumberText(label="The other side."),
+        status=filters.CharFilter(),
+        **period("started_at"),
+    )
+    cursor_ordering = ("-started_at", "-id")

@@ -1,0 +1,201 @@
+"""REST for country policies: list, create, edit, their revisions, and going back to one."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.inputs import Body, Flag, Text, WholeNumber
+from accounts.api.views import ApiViewSet
+from policies import actions
+from policies.actions import KEEP
+from policies.api.edits import LONGEST_REASON, Confirmed, refusals
+from policies.engine.names import NumberClass, RuleAction, RulesMode
+from policies.models import CountryPolicy, PolicyRevision
+
+NAME_LENGTH = 80
+
+_ACTION = {"type": "string", "enum": [action.value for action in RuleAction]}
+RULES = {
+    "type": "object",
+    "properties": {
+        "mode": {"type": "string", "enum": [mode.value for mode in RulesMode]},
+        "countries": {"type": "array", "items": {"type": "string", "pattern": "^[A-Z]{2}$"}},
+        "class_rules": {
+            "type": "object",
+            "properties": {number_class.value: _ACTION for number_class in NumberClass},
+            "additionalProperties": False,
+        },
+        "prefix_rules": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["prefix", "action"],
+                "properties": {"prefix": {"type": "string", "pattern": r"^\+[0-9]{1,15}$"}, "action": _ACTION},
+            },
+        },
+    },
+}
+
+
+@extend_schema_field(RULES)
+class Rules(serializers.Field):
+    """The rules of one direction, as the client wrote them: what is acceptable is said by the verb."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class CountryPolicySerializer(serializers.ModelSerializer):
+    inbound = Rules(source="current_revision.inbound")
+    outbound = Rules(source="current_revision.outbound")
+    revision = serializers.IntegerField(source="current_revision.number")
+    phone_numbers = serializers.SerializerMethodField(help_text="The numbers that follow it.")
+
+    class Meta:
+        model = CountryPolicy
+        fields = ("id", "name", "inbound", "outbound", "revision", "phone_numbers", "is_default", "created_at")
+
+    def get_phone_numbers(self, policy: CountryPolicy) -> list[str]:
+        return sorted(number.e164 for number in policy.phone_numbers.all())
+
+
+class PolicyRevisionSerializer(serializers.ModelSerializer):
+    revision = serializers.IntegerField(source="number")
+    inbound = Rules()
+    outbound = Rules()
+    created_by = serializers.CharField(
+        source="created_by.email", default=None, allow_null=True, help_text="Null for a token or the console."
+    )
+
+    class Meta:
+        model = PolicyRevision
+        fields = ("revision", "inbound", "outbound", "reason", "created_at", "created_by")
+
+
+class CreateCountryPolicy(Confirmed):
+    shown_only = ("id", "revision", "phone_numbers", "created_at")
+
+    name = Text(max_length=NAME_LENGTH)
+    inbound = Rules()
+    outbound = Rules()
+    is_default = Flag(required=False, help_text="What numbers follow that appear at UponAI later.")
+
+    def validate_is_default(self, wanted: bool) -> bool:
+        if not wanted and self.must_not_unset_default:
+            detail = "Make another policy the default one instead; there is one in every workspace."
+            raise serializers.ValidationError(detail, "conflict")
+        return wanted
+
+    must_not_unset_default = False
+
+
+class EditCountryPolicy(CreateCountryPolicy):
+    """Only what is sent is changed, within `inbound` and `outbound` too."""
+
+    must_not_unset_default = True
+
+    name = Text(max_length=NAME_LENGTH, required=False)
+    inbound = Rules(required=False)
+    outbound = Rules(required=False)
+
+
+class RevertCountryPolicy(Body):
+    revision = WholeNumber(min_value=1, max_value=2_147_483_647)
+    reason = Text(required=False, allow_blank=True, max_length=LONGEST_REASON)
+
+
+class CountryPolicies(ListModelMixin, ApiViewSet):
+    """Named sets of rules that phone numbers follow."""
+
+    scope_resource = "country-policies"
+    has_etag = True
+    queryset = CountryPolicy.objects.select_related("current_revision").prefetch_related("phone_numbers")
+    serializer_class = CountryPolicySerializer
+    cursor_ordering = ("id",)
+
+    def etag_of(self, row: CountryPolicy) -> str:
+        # The revision does not tell of another name.
+        name = zlib.crc32(f"{row.name}{row.is_default}".encode())
+        return f'"{row.pk}-{row.current_revision.number}-{name:08x}"'
+
+    @extend_schema(request=CreateCountryPolicy, responses={201: CountryPolicySerializer})
+    def create(self, request: Request) -> Response:
+        given = CreateCountryPolicy.checked(request.data)
+        is_default = given.pop("is_default", False)
+        now = timezone.now()
+        with refusals(), transaction.atomic():
+            policy = actions.create_country_policy(
+                workspace_id=self.token.workspace_id, acting_user=self.token, now=now, **given
+            )
+            if is_default:
+                actions.make_default(policy=policy, acting_user=self.token, now=now)
+        response = self.answer(self.queryset.get(pk=policy.pk), status=201)
+        response["Location"] = self.reverse_action("detail", kwargs={"pk": policy.pk})
+        return response
+
+    @extend_schema(request=EditCountryPolicy, responses=CountryPolicySerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Changes the rules for all numbers that follow the policy."""
+        now = timezone.now()
+        with refusals(), transaction.atomic():
+            policy = self._matching()
+            given = EditCountryPolicy.checked(request.data)
+            actions.edit_country_policy(
+                policy=policy,
+                acting_user=self.token,
+                now=now,
+                name=given.get("name", KEEP),
+                inbound=given.get("inbound", KEEP),
+                outbound=given.get("outbound", KEEP),
+                confirm_unrestricted=given.get("confirm_unrestricted", False),
+                reason=given.get("reason", ""),
+            )
+            if given.get("is_default") and not policy.is_default:
+                actions.make_default(policy=policy, acting_user=self.token, now=now)
+        return self.answer(self.get_object())
+
+    @extend_schema(responses=PolicyRevisionSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"])
+    def revisions(self, request: Request, pk: str) -> Response:
+        """Every version the policy has had, newest first."""
+        rows = PolicyRevision.objects.filter(policy=self.get_object()).select_related("created_by")
+        self.cursor_ordering = ("-number",)
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(PolicyRevisionSerializer(page, many=True).data)
+
+    @extend_schema(request=RevertCountryPolicy, responses=CountryPolicySerializer)
+    @action(detail=True, methods=["post"])
+    def revert(self, request: Request, pk: str) -> Response:
+        """Makes the rules of an earlier revision the newest one."""
+        with refusals(), transaction.atomic():
+            policy = self._matching()
+            given = RevertCountryPolicy.checked(request.data)
+            actions.revert_country_policy(
+                policy=policy,
+                revision_number=given["revision"],
+                acting_user=self.token,
+                now=timezone.now(),
+                reason=given.get("reason", ""),
+            )
+        return self.answer(self.get_object())
+
+    def _matching(self) -> CountryPolicy:
+        """The named policy in the version that If-Match names, locked so that it stays at that version."""
+        found: CountryPolicy = self.get_object()
+        # Its revision is read after the lock is had: PostgreSQL would join the one of before.
+        policy: CountryPolicy = CountryPolicy.objects.select_for_update().get(pk=found.pk)
+        self.require_match(self.etag_of(policy))
+        return policy

@@ -1,0 +1,183 @@
+"""REST for phone numbers: what each may call and be called by, and whether UponAI has it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db import transaction
+from django.http import Http404
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api.inputs import Text, WholeNumber, filter_set, one_of
+from accounts.api.problems import Unprocessable
+from accounts.api.views import ApiViewSet
+from policies import actions
+from policies.actions import KEEP
+from policies.api.edits import WAIT, Confirmed, CountryList, refusals, wait_until_synced, wait_wanted
+from policies.models import CountryPolicy, PhoneNumber, SyncTarget
+from policies.sync import push
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+
+
+class SyncSerializer(serializers.Serializer):
+    """How far the number's lists are on their way to UponAI."""
+
+    state = serializers.ChoiceField(choices=SyncTarget.State.choices)
+    desired_at = serializers.DateTimeField(allow_null=True)
+    applied_at = serializers.DateTimeField(allow_null=True)
+    verified_at = serializers.DateTimeField(allow_null=True)
+    attempts = serializers.IntegerField(help_text="Failed ones since the last success.")
+    next_attempt_at = serializers.DateTimeField(source="due_at", allow_null=True)
+    error = serializers.CharField(allow_null=True)
+
+    def to_representation(self, target: SyncTarget) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(target)
+        return {**shown, "error": shown["error"] or None}
+
+
+class FollowedPolicySerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    revision = serializers.IntegerField(source="current_revision.number")
+
+
+class PhoneNumberSerializer(serializers.Serializer):
+    phone_number = serializers.CharField(source="e164", help_text="Canonical E.164.")
+    nickname = serializers.CharField(allow_blank=True)
+    policy = FollowedPolicySerializer()
+    allowed_inbound_country_list = serializers.SerializerMethodField()
+    allowed_outbound_country_list = serializers.SerializerMethodField()
+    inbound_when_console_down = serializers.ChoiceField(
+        choices=[("answered", "answered"), ("dropped", "dropped")],
+        help_text="What UponAI does with a call when the console does not answer.",
+    )
+    sync = serializers.SerializerMethodField()
+    notice = serializers.CharField(
+        required=False, help_text="Only in the answer to an edit that gave the number a policy of its own."
+    )
+
+    def get_allowed_inbound_country_list(self, number: PhoneNumber) -> list[str] | None:
+        return _country_list(number.policy.current_revision.inbound)
+
+    def get_allowed_outbound_country_list(self, number: PhoneNumber) -> list[str] | None:
+        return _country_list(number.policy.current_revision.outbound)
+
+    @extend_schema_field(SyncSerializer)
+    def get_sync(self, number: PhoneNumber) -> Any:
+        target = getattr(number, "sync_target", None) or SyncTarget(state="unknown", desired_at=None)
+        return SyncSerializer(target).data
+
+
+class EditPhoneNumber(Confirmed):
+    """Only what is sent is changed."""
+
+    shown_only = ("phone_number", "inbound_when_console_down", "sync", "notice")
+
+    nickname = Text(required=False, allow_blank=True, max_length=120)
+    policy = WholeNumber(required=False, min_value=1, help_text="The id of the country policy to follow from now on.")
+    allowed_inbound_country_list = CountryList(required=False)
+    allowed_outbound_country_list = CountryList(required=False)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        lists = given.keys() & {"allowed_inbound_country_list", "allowed_outbound_country_list"}
+        if "policy" in given and lists:
+            detail = "Either follow another policy or change the lists of this one, not both at once."
+            raise serializers.ValidationError({"policy": detail}, "conflict")
+        return given
+
+
+class PhoneNumbers(ListModelMixin, ApiViewSet):
+    """The numbers the workspace owns at UponAI."""
+
+    scope_resource = "phone-numbers"
+    has_etag = True
+    queryset = PhoneNumber.objects.select_related("policy__current_revision", "sync_target")
+    serializer_class = PhoneNumberSerializer
+    lookup_field = "e164"
+    filterset_class = filter_set(
+        "PhoneNumberFilters",
+        state=one_of(SyncTarget.State.values, field_name="sync_target__state"),
+        policy=filters.NumberFilter(field_name="policy_id", label="The id of the policy it follows."),
+    )
+    cursor_ordering = ("e164",)
+
+    def get_object(self) -> PhoneNumber:
+        if not _E164.fullmatch(self.kwargs["e164"]):
+            raise Http404
+        number: PhoneNumber = super().get_object()
+        return number
+
+    def etag_of(self, row: PhoneNumber) -> str:
+        return f'"{actions.version_of(row)}"'
+
+    @extend_schema(
+        request=EditPhoneNumber,
+        responses=PhoneNumberSerializer,
+        parameters=[WAIT],
+        examples=[
+            OpenApiExample(
+                "Only the United States and Canada may call",
+                {"allowed_inbound_country_list": ["US", "CA"]},
+                request_only=True,
+            )
+        ],
+    )
+    def partial_update(self, request: Request, e164: str) -> Response:
+        """Changes what the number may do. UponAI gets it in the background; `sync` tells how far that is."""
+        must_wait = wait_wanted(request)
+        number = self.get_object()
+        version = actions.version_of(number)
+        expected = version if self.require_match(f'"{version}"') else None
+        given = EditPhoneNumber.checked(request.data)
+        with refusals(), transaction.atomic():
+            if "policy" in given:
+                expected = self._follow(number, given["policy"], expected)
+            edit = actions.edit_phone_number(
+                phone_number=number,
+                acting_user=self.token,
+                now=timezone.now(),
+                nickname=given.get("nickname", KEEP),
+                inbound_countries=given.get("allowed_inbound_country_list", KEEP),
+                outbound_countries=given.get("allowed_outbound_country_list", KEEP),
+                confirm_unrestricted=given.get("confirm_unrestricted", False),
+                reason=given.get("reason", ""),
+                expected_version=expected,
+            )
+        if must_wait:
+            wait_until_synced(number.pk)
+        return self.answer(self.get_object(), **({"notice": edit.notice} if edit.notice else {}))
+
+    @extend_schema(request=None, responses=PhoneNumberSerializer)
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, e164: str) -> Response:
+        """Sends the number's lists to UponAI again, at once."""
+        number = self.get_object()
+        self.require_match(self.etag_of(number))
+        push.retry(sync_target=number.sync_target, acting_user=self.token, now=timezone.now())
+        return self.answer(self.get_object())
+
+    def _follow(self, number: PhoneNumber, policy_id: int, expected: str | None) -> str:
+        """Assigns another policy; answers the version that the number has then."""
+        policy = CountryPolicy.objects.filter(pk=policy_id).first()
+        if policy is None:
+            raise Unprocessable.one("policy", "not_found", "There is no such country policy in this workspace.")
+        if expected is not None:
+            # Its policy is read after the lock is had: PostgreSQL would join the one of before.
+            locked = PhoneNumber.objects.select_for_update().get(pk=number.pk)
+            if actions.version_of(locked) != expected:
+                raise actions.StaleEdit
+        actions.assign_country_policy(phone_number=number, policy=policy, acting_user=self.token, now=timezone.now())
+        return actions.version_of(self.get_object())
+
+
+def _country_list(rules: dict[str, Any]) -> list[str] | None:
+    return None if rules["mode"] == "unrestricted" else rules["countries"]

@@ -1,0 +1,154 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from accounts.scoping import scoped
+from monitoring.models import UsageBucket
+from tests.factories import make_workspace
+from tests.rest import assert_problem, client_of
+
+pytestmark = pytest.mark.django_db
+
+USAGE = "/api/v1/usage/"
+HOUR = datetime(2026, 11, 2, 23, tzinfo=UTC)
+SPAN = "from=2026-11-01&to=2026-11-05"
+
+
+def make_bucket(workspace, **facts):
+    values = {
+        "hour": HOUR,
+        "direction": "outbound",
+        "channel": "phone_call",
+        "country": "GB",
+        "outcome": "connected",
+        "calls": 2,
+        "seconds": 90,
+        "cost_cents": 150,
+    }
+    with scoped(workspace.pk):
+        return UsageBucket.objects.create(**values | facts)
+
+
+@pytest.fixture
+def busy(workspace):
+    """Two connected and one not connected call to Britain, three an hour later in America, and five blocked."""
+    make_bucket(workspace)
+    make_bucket(workspace, outcome="not_connected", calls=1, seconds=0, cost_cents=0)
+    later = {"hour": HOUR + timedelta(hours=1), "country": "US", "direction": "inbound"}
+    make_bucket(workspace, calls=3, seconds=30, cost_cents=50, **later)
+    blocked = {"outcome": "blocked", "seconds": 0, "cost_cents": 0}
+    make_bucket(workspace, reason="sanctioned_country", country="CU", calls=4, **blocked)
+    make_bucket(workspace, reason="country_not_allowed", calls=1, **blocked)
+    make_bucket(make_workspace(), calls=1000)
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("metric", "by", "unit", "total", "series"),
+    [
+        (
+            "calls",
+            "hour",
+            "calls",
+            6,
+            [
+                {"key": "2026-11-02T23:00:00Z", "value": 3, "blocked": 5},
+                {"key": "2026-11-03T00:00:00Z", "value": 3, "blocked": 0},
+            ],
+        ),
+        (
+            "calls",
+            "country",
+            "calls",
+            6,
+            [
+                {"key": "CU", "value": 0, "blocked": 4},
+                {"key": "GB", "value": 3, "blocked": 1},
+                {"key": "US", "value": 3, "blocked": 0},
+            ],
+        ),
+        (
+            "calls",
+            "reason",
+            "calls",
+            5,
+            [{"key": "country_not_allowed", "value": 1}, {"key": "sanctioned_country", "value": 4}],
+        ),
+        (
+            "minutes",
+            "direction",
+            "minutes",
+            2,
+            [{"key": "inbound", "value": 0.5}, {"key": "outbound", "value": 1.5}],
+        ),
+        ("cost", "channel", "usd", 2, [{"key": "phone_call", "value": 2}]),
+        ("cost", "day", "usd", 2, [{"key": "2026-11-02", "value": 1.5}, {"key": "2026-11-03", "value": 0.5}]),
+    ],
+)
+def test_sums_by_one_thing(busy, metric, by, unit, total, series):
+    usage = client_of(busy).get(f"{USAGE}?metric={metric}&by={by}&{SPAN}").json()
+
+    assert usage == {
+        "metric": metric,
+        "by": by,
+        "unit": unit,
+        "from": "2026-11-01T00:00:00Z",
+        "to": "2026-11-05T00:00:00Z",
+        "total": total,
+        "series": series,
+    }
+
+
+def test_cuts_days_in_the_workspace_s_time_zone():
+    workspace = make_workspace(time_zone="Europe/Berlin")
+    make_bucket(workspace)
+
+    series = client_of(workspace).get(f"{USAGE}?metric=calls&by=day&{SPAN}").json()["series"]
+
+    assert [point["key"] for point in series] == ["2026-11-03"]
+
+
+def test_answers_the_last_30_days_by_day_when_nothing_is_said(workspace):
+    now = datetime.now(UTC)
+    make_bucket(workspace, hour=now - timedelta(days=29))
+    make_bucket(workspace, hour=now - timedelta(days=31))
+
+    usage = client_of(workspace).get(f"{USAGE}?metric=calls").json()
+
+    assert (usage["by"], usage["total"]) == ("day", 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "code"),
+    [
+        ("", "metric", "required"),
+        ("metric=steps", "metric", "invalid_choice"),
+        ("metric=concurrency", "metric", "not_measured"),
+        ("metric=calls&by=mood", "by", "invalid_choice"),
+        ("metric=cost&by=reason", "by", "conflict"),
+        ("metric=calls&from=soon", "from", "invalid"),
+        ("metric=calls&from=2026-11-02&to=2026-11-02", "from", "invalid"),
+        ("metric=calls&from=2026-11-03&to=2026-11-02", "from", "invalid"),
+        ("metric=calls&by=hour&from=2020-01-01&to=2026-11-02", "from", "too_long"),
+        ("metric=calls&by=day&from=2000-01-01&to=2026-11-02", "from", "too_long"),
+        ("metric=calls&to=0001-01-01", "from", "invalid"),
+    ],
+)
+def test_refuses_what_it_cannot_answer(workspace, query, field, code):
+    problem = assert_problem(client_of(workspace).get(f"{USAGE}?{query}"), 422, field)
+
+    assert problem["errors"][0]["code"] == code
+
+
+def test_says_that_concurrency_is_not_measured(workspace):
+    problem = client_of(workspace).get(f"{USAGE}?metric=concurrency").json()
+
+    assert problem["detail"] == "How many calls run at once is not measured yet."
+
+
+def test_reaches_back_to_the_beginning_of_time(workspace):
+    make_bucket(workspace)
+
+    usage = client_of(workspace).get(f"{USAGE}?metric=calls&by=country&from=0001-01-01&to=9999-12-31").json()
+
+    assert usage["total"] == 2
