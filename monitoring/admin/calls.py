@@ -1,0 +1,103 @@
+"""The list of calls as UponAI tells of them, and the page of one. Read only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from accounts.admin.base import ConsoleAdmin
+from monitoring.dashboards.call_page import call_page, decision_href
+from monitoring.models import Call
+from policies import words
+from policies.admin.filters import (
+    ChannelFilter,
+    CountryFilter,
+    DirectionFilter,
+    PhoneNumberFilter,
+    TimeRangeFilter,
+)
+
+
+@admin.register(Call)
+class CallAdmin(ConsoleAdmin):
+    # Counting all calls would take longer than reading the newest fifty.
+    paginator = InfinitePaginator
+    show_facets = admin.ShowFacets.NEVER
+    ordering = ("-started_at", "-id")
+    sortable_by = ()
+    actions = None
+    list_filter_submit = True
+    change_list_template = "policies/decision_list.html"
+    list_display = ("when", "from_and_to", "what", "outcome", "length", "cost")
+    list_display_links = ("when",)
+    search_fields = ("peer", "phone_number", "call_reference", "agent", "public_key")
+    search_help_text = "Number, agent, key or UponAI's id of the call"
+    list_filter = (
+        DirectionFilter,
+        ChannelFilter,
+        CountryFilter,
+        PhoneNumberFilter,
+        ("started_at", TimeRangeFilter),
+    )
+
+    class Media:
+        css = {"all": ["fraudconsole/dashboards.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Calls", **(extra_context or {})})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        call = self.found(request, object_id)
+        context = {
+            "title": "Call",
+            "opts": None,
+            "call": call,
+            "page": call_page(call),
+            "decision_href": decision_href(call),
+        }
+        return self.page(request, "monitoring/call.html", context)
+
+    @display(description="Started")
+    def when(self, call: Call) -> SafeString:
+        return render_to_string("components/_time.html", {"at": call.started_at})
+
+    @display(description="From → to")
+    def from_and_to(self, call: Call) -> SafeString:
+        return render_to_string("policies/decision_from_and_to.html", words.sides(call))
+
+    @display(description="What")
+    def what(self, call: Call) -> str:
+        return f"{words.direction(call.direction)} {words.channel(call.channel).lower()}"
+
+    @display(description="Outcome")
+    def outcome(self, call: Call) -> str:
+        return call_page(call).outcome
+
+    @display(description="Length")
+    def length(self, call: Call) -> str:
+        return call_page(call).length
+
+    @display(description="Cost")
+    def cost(self, call: Call) -> str:
+        return call_page(call).cost

@@ -1,0 +1,98 @@
+"""Blocked calls: how many by hour and reason, and the newest of them with what a person asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import zip_longest
+
+from django.urls import reverse
+
+from accounts.countries import name_of
+from monitoring.dashboards import drawing, links
+from monitoring.dashboards.counts import HourlyCounts
+from monitoring.dashboards.period import Period
+from policies import words
+from policies.models import Decision
+
+NEWEST = 10
+# More colours than this cannot be told apart; the rest is drawn as one.
+MOST_REASONS = 6
+_FIELDS = (
+    *("pk", "at", "direction", "channel", "reason"),
+    *("phone_number", "public_key", "peer", "peer_text", "country"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedCall:
+    at: datetime
+    what: str
+    sender: words.WrittenNumber
+    receiver: words.WrittenNumber
+    reason: str
+    country: str
+    href: str
+
+
+def chart(counts: HourlyCounts, period: Period) -> drawing.StackedBars:
+    slots, zone = period.bars, period.zone
+    span = {"start": period.start, "end": period.end, "zone": zone}
+    colours = _colours(counts.blocked)
+    series = [
+        drawing.Series(
+            key=reason,
+            name=words.reason(reason),
+            values=[counts.total(by_hour, slot.start, slot.end) for slot in slots],
+            slot=colours[reason],
+            href=links.blocked(**span, reason=reason),
+        )
+        for reason, by_hour in counts.blocked.items()
+    ]
+    series = sorted((one for one in series if any(one.values)), key=lambda one: (-sum(one.values), one.key))
+    hrefs = [links.blocked(start=slot.start, end=slot.end, zone=zone) for slot in slots]
+    steps = [drawing.Step(slot.short, slot.long, href) for slot, href in zip(slots, hrefs, strict=True)]
+    shown = drawing.fold_small_series(series, keep=MOST_REASONS, rest_name="Other reasons")
+    return drawing.stacked_bars(
+        chart_id="blocked-by-reason",
+        name="Blocked calls by reason",
+        description=_describe(shown, period),
+        steps=steps,
+        series=shown,
+    )
+
+
+def _colours(reasons: Iterable[str]) -> dict[str, int]:
+    """Reasons without a colour of their own take the ones that are free, in the order of their codes."""
+    colours = {reason: drawing.REASON_SLOTS[reason] for reason in reasons if reason in drawing.REASON_SLOTS}
+    free = [slot for slot in range(drawing.SLOTS - 1, drawing.REST, -1) if slot not in colours.values()]
+    others = sorted(reason for reason in reasons if reason not in colours)
+    return colours | dict(zip_longest(others, free[: len(others)], fillvalue=drawing.REST))
+
+
+def _describe(series: Sequence[drawing.Series], period: Period) -> str:
+    total = sum(sum(one.values) for one in series)
+    if not total:
+        return f"Nothing was blocked in {period.shape.words}."
+    first = series[0]
+    said = f"{drawing.count(total)} blocked in {period.shape.words}"
+    return f"{said}, most often because of: {first.name.lower()} ({drawing.count(sum(first.values))})."
+
+
+def newest() -> list[BlockedCall]:
+    rows = Decision.objects.filter(verdict="block").order_by("-at", "-id").only(*_FIELDS)[:NEWEST]
+    return [_blocked_call(row) for row in rows]
+
+
+def _blocked_call(decision: Decision) -> BlockedCall:
+    sides = words.sides(decision)
+    return BlockedCall(
+        at=decision.at,
+        what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
+        sender=sides["sender"],
+        receiver=sides["receiver"],
+        reason=words.reason(decision.reason),
+        country=name_of(decision.country) if decision.country else "",
+        href=reverse("admin:policies_decision_change", args=[decision.pk]),
+    )

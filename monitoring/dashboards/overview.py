@@ -1,0 +1,222 @@
+"""The first thing on the home page: one sentence about now, and four numbers of today with their usual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from accounts.countries import name_of
+from monitoring.dashboards import drawing, links, usual
+from monitoring.dashboards.counts import HourlyCounts, Metric, by_country
+from monitoring.dashboards.matters import SyncCounts
+from monitoring.dashboards.period import HOUR, floor_hour, midnight
+from monitoring.dashboards.usual import Expectation, Today
+from monitoring.detection.series import BandPoint
+
+# The rollups run every two seconds and leave the newest half minute open; this much behind means trouble.
+TOO_FAR_BEHIND = timedelta(seconds=75)
+# A spike of calls or money got through and comes first; blocked attempts did not.
+_BY_URGENCY = (Metric.CALLS, Metric.MONEY, Metric.MINUTES, Metric.BLOCKED)
+_PLACES = 3
+# A country with less of a spike than this is its usual background.
+_SHARE = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    label: str
+    href: str
+    kind: str = ""
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """`tone`: quiet, notice, warning, danger or unknown; in the shape of components/_sentence.html."""
+
+    tone: str
+    text: str
+    detail: str = ""
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    label: str
+    value: str
+    usual: str = ""
+    tone: str = ""
+    note: str = ""
+    href: str = ""
+    spark: drawing.Sparkline | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    sentence: Sentence
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spike:
+    metric: Metric
+    point: BandPoint
+
+
+def overview(
+    counts: HourlyCounts,
+    expected: Mapping[Metric, Expectation],
+    *,
+    sync: SyncCounts,
+    behind: timedelta,
+    now: datetime,
+    zone: tzinfo,
+) -> Overview:
+    days = {metric: usual.today(counts, expected[metric], now=now, zone=zone) for metric in Metric}
+    spikes = _spikes(expected, midnight(now, zone), now)
+    sentence = _sentence(counts, days, spikes, sync=sync, behind=behind, now=now, zone=zone)
+    cards = tuple(_card(metric, counts, days[metric], spikes, now=now, zone=zone) for metric in _CARDS)
+    return Overview(sentence, cards)
+
+
+_CARDS: Mapping[Metric, str] = {
+    Metric.CALLS: "Calls today",
+    Metric.BLOCKED: "Blocked today",
+    Metric.MINUTES: "Minutes today",
+    Metric.MONEY: "Spent today",
+}
+
+
+def _spikes(expected: Mapping[Metric, Expectation], since: datetime, now: datetime) -> list[_Spike]:
+    """Today's and the last two hours', the newest hour first and the most urgent metric of it before others."""
+    since = min(since, floor_hour(now) - usual.RECENT)
+    found = [_Spike(metric, point) for metric in _BY_URGENCY for point in expected[metric].spikes(since, now)]
+    return sorted(found, key=lambda spike: spike.point.t, reverse=True)
+
+
+def _sentence(
+    counts: HourlyCounts,
+    days: Mapping[Metric, Today],
+    spikes: Sequence[_Spike],
+    *,
+    sync: SyncCounts,
+    behind: timedelta,
+    now: datetime,
+    zone: tzinfo,
+) -> Sentence:
+    if behind > TOO_FAR_BEHIND:
+        return _degraded(behind)
+    if spikes and now - spikes[0].point.t < usual.RECENT:
+        return _unusual(counts, spikes, now=now, zone=zone)
+    if counts.known_from is None:
+        return _nothing_yet(sync)
+    return _ordinary(days, spikes, sync=sync, now=now, zone=zone)
+
+
+def _degraded(behind: timedelta) -> Sentence:
+    text = f"The counts below are {_span(behind)} old, so this page cannot say whether all is quiet."
+    detail = "The background worker is not keeping up. Calls are judged all the same, and the newest are listed."
+    return Sentence("unknown", text, detail)
+
+
+def _nothing_yet(sync: SyncCounts) -> Sentence:
+    if not sync.total:
+        return Sentence("unknown", "Nothing is watched yet: this workspace has no phone numbers.")
+    numbers = f"{sync.total} phone number{'s' * (sync.total != 1)}"
+    detail = "The first one appears here within seconds."
+    return Sentence("unknown", f"No call was seen yet on {numbers}.", detail)
+
+
+def _unusual(counts: HourlyCounts, spikes: Sequence[_Spike], *, now: datetime, zone: tzinfo) -> Sentence:
+    spike = spikes[0]
+    newest = spike.point.t
+    hour = {"start": newest, "end": newest + HOUR, "zone": zone}
+    text = f"{usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}{_places(spike)}."
+    got_through = spike.metric != Metric.BLOCKED
+    index = counts.index(newest)
+    spent = usual.write(Metric.MONEY, counts.values[Metric.MONEY][index])
+    blocked = usual.write(Metric.BLOCKED, counts.values[Metric.BLOCKED][index])
+    detail = f"{spent} spent and {blocked} blocked in that hour." if got_through else "None of these got through."
+    look = links.calls(**hour) if got_through else links.blocked(**hour)
+    actions = [Action("Look at them", look, "primary")]
+    if got_through and counts.values[Metric.BLOCKED][index]:
+        actions.append(Action("Blocked in that hour", links.blocked(**hour)))
+    return Sentence("danger" if got_through else "warning", f"Unusual: {text}", detail, tuple(actions))
+
+
+def _places(spike: _Spike) -> str:
+    rows = by_country(start=spike.point.t, end=spike.point.t + HOUR)
+    blocked = spike.metric == Metric.BLOCKED
+    amounts = {row.code: row.blocked if blocked else row.calls for row in rows if row.code}
+    total = sum(amounts.values())
+    ranked = sorted((code for code in amounts if amounts[code] > _SHARE * total), key=lambda code: -amounts[code])
+    names = [name_of(code) for code in ranked[:_PLACES]]
+    return f", most with {_listed(names)}" if names else ""
+
+
+def _ordinary(
+    days: Mapping[Metric, Today],
+    spikes: Sequence[_Spike],
+    *,
+    sync: SyncCounts,
+    now: datetime,
+    zone: tzinfo,
+) -> Sentence:
+    calls, blocked = days[Metric.CALLS], days[Metric.BLOCKED]
+    amounts = (
+        f"{usual.write(Metric.CALLS, calls.value)} calls today, {usual.write(Metric.BLOCKED, blocked.value)} blocked"
+    )
+    judged = usual.compare(calls)
+    day = f"{now.astimezone(zone):%A}"
+    if sync.wrong:
+        return _not_in_force(amounts, sync)
+    if spikes:
+        spike = spikes[0]
+        detail = f"Earlier: {usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}."
+        hour = {"start": spike.point.t, "end": spike.point.t + HOUR, "zone": zone}
+        look = links.blocked(**hour) if spike.metric == Metric.BLOCKED else links.calls(**hour)
+        return Sentence("notice", f"Calm again: {amounts}.", detail, (Action("Look at the spike", look),))
+    if not judged:
+        return Sentence("quiet", f"{amounts}.", "What is usual shows after the first full day of calls.")
+    if judged == "as":
+        return Sentence("quiet", f"Quiet: {amounts}, as usual for a {day}.")
+    return Sentence("notice", f"{amounts}: {judged} usual for a {day}, with no hour out of its range.")
+
+
+def _not_in_force(amounts: str, sync: SyncCounts) -> Sentence:
+    numbers = "1 phone number is" if sync.wrong == 1 else f"{sync.wrong} phone numbers are"
+    text = f"{numbers} not configured at UponAI as this console says."
+    return Sentence("warning", text, f"{amounts}.", (Action("Look", sync.wrong_href, "primary"),))
+
+
+def _card(
+    metric: Metric, counts: HourlyCounts, day: Today, spikes: Sequence[_Spike], *, now: datetime, zone: tzinfo
+) -> Card:
+    start = midnight(now, zone)
+    mine = [spike for spike in spikes if spike.metric == metric and spike.point.t >= start]
+    note = f"Spike at {mine[0].point.t.astimezone(zone):%H:%M}" if mine else ""
+    last_day = counts.values[metric][-24:]
+    href = links.blocked if metric == Metric.BLOCKED else links.calls
+    return Card(
+        label=_CARDS[metric],
+        value=usual.write(metric, day.value),
+        usual=f"usually {usual.write(metric, day.usual)} by now" if day.usual is not None else "",
+        tone="warning" if mine else "",
+        note=note,
+        href=href(start=start, end=None, zone=zone),
+        spark=drawing.sparkline(label=f"{_CARDS[metric].split()[0]} by the hour, last 24 hours", values=last_day),
+    )
+
+
+def _span(length: timedelta) -> str:
+    minutes = int(length.total_seconds() // 60)
+    if minutes < 2:
+        return f"{int(length.total_seconds())} seconds"
+    if minutes < 120:
+        return f"{minutes} minutes"
+    return f"{minutes // 60} hours" if minutes < 60 * 48 else f"{minutes // 60 // 24} days"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,17 @@
+"""The addresses of the panels, below `/admin/`."""
+
+from django.urls import path
+
+from monitoring.dashboards import views
+
+app_name = "monitoring"
+
+urlpatterns = [
+    path("panels/overview/", views.overview, name="panel-overview"),
+    path("panels/newest/", views.newest, name="panel-newest"),
+    path("panels/blocked/", views.blocked, name="panel-blocked"),
+    path("panels/usage/", views.usage, name="panel-usage"),
+    path("panels/map/", views.world_map, name="panel-map"),
+    path("panels/matters/", views.matters, name="panel-matters"),
+    path("panels/phone-number/<int:pk>/", views.phone_number, name="panel-phone-number"),
+]

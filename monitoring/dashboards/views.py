@@ -1,0 +1,65 @@
+"""The panels of the home page and of other pages, one address each, for htmx to fetch again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+
+from accounts.admin.base import is_htmx
+from monitoring.dashboards import home
+from monitoring.dashboards.home import Asked
+from monitoring.dashboards.phone_number import traffic
+from policies.models import PhoneNumber
+
+View = Callable[..., HttpResponse]
+
+
+def home_panel(name: str, permission: str, load: Callable[[Asked], dict[str, Any]]) -> View:
+    """A view that renders one panel of the home page alone."""
+
+    def view(request: HttpRequest) -> HttpResponse:
+        _require(request, permission)
+        asked = Asked.by(request)
+        context = load(asked) | {"panels": {name: asked.panel(name)}}
+        return render(request, f"monitoring/panels/{name}.html", context)
+
+    return for_members(view)
+
+
+def phone_number_panel(request: HttpRequest, pk: int) -> HttpResponse:
+    _require(request, "policies.view_phonenumber")
+    _require(request, "policies.view_decision")
+    number = get_object_or_404(PhoneNumber, pk=pk)
+    seen = traffic(number, now=timezone.now(), zone=timezone.get_current_timezone())
+    return render(request, "monitoring/panels/phone_number.html", {"traffic": seen})
+
+
+def for_members(view: View) -> View:
+    """Like every admin page, except that a sign-in page never appears inside a panel."""
+
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if is_htmx(request) and not admin.site.has_permission(request):
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        return admin.site.admin_view(view)(request, *args, **kwargs)
+
+    return guarded
+
+
+def _require(request: HttpRequest, permission: str) -> None:
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+
+
+overview = home_panel("overview", "monitoring.view_usagebucket", home.overview_panel)
+newest = home_panel("newest", "policies.view_decision", home.newest_panel)
+blocked = home_panel("blocked", "monitoring.view_usagebucket", home.blocked_panel)
+usage = home_panel("usage", "monitoring.view_usagebucket", home.usage_panel)
+world_map = home_panel("map", "monitoring.view_usagebucket", home.map_panel)
+phone_number = for_members(phone_number_panel)
+matters = home_panel("matters", "policies.view_synctarget", home.matters_panel)

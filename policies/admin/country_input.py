@@ -1,0 +1,78 @@
+"""What people type into a country picker, understood: names, codes, groups. Shared by both country pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from accounts.countries import GROUPS, NAMES, SANCTIONED, flag, is_sanctioned, name_of
+
+_NAMED_WITH_CODE = re.compile(r".*\(([A-Za-z]{2})\)")
+_GROUP_SIZE = re.compile(r"\s*\(\d+ countries\)$")
+
+_CODE_OF = {name.casefold(): code for code, name in NAMES.items()}
+_GROUP_OF = {group.name.casefold(): group for group in GROUPS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One entry of the picker, as it is typed and as it is explained."""
+
+    value: str
+    label: str = ""
+
+
+def options() -> list[Option]:
+    """Groups first, then countries by name. The sanctioned seven are not offered."""
+    groups = [Option(f"{group.name} ({len(group.countries)} countries)") for group in GROUPS.values()]
+    codes = sorted((code for code in NAMES if not is_sanctioned(code)), key=name_of)
+    return groups + [Option(f"{name_of(code)} ({code})", flag(code)) for code in codes]
+
+
+def understood(text: str) -> list[str]:
+    """The codes that were meant. What is not understood stays as typed, for the verb to refuse in its words."""
+    text = " ".join(text.split())
+    if not text:
+        return []
+    whole = _one(text)
+    if whole:
+        return whole
+    parts = [part.strip() for part in text.replace(";", ",").split(",") if part.strip()]
+    return [code for part in parts for code in (_one(part) or [part])]
+
+
+def _one(text: str) -> list[str]:
+    group = _GROUP_OF.get(_GROUP_SIZE.sub("", text).casefold())
+    if group:
+        return sorted(group.countries)
+    code = _CODE_OF.get(text.casefold())
+    if code:
+        return [code]
+    named = _NAMED_WITH_CODE.fullmatch(text)
+    if named:
+        return [named[1].upper()]
+    return [text.upper()] if text.upper() in NAMES else []
+
+
+def in_words(codes: Iterable[str]) -> str:
+    """Up to three names, then how many more."""
+    names = [name_of(code) for code in codes]
+    if len(names) <= 3:
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "nothing"
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def how_many(codes: Iterable[str] | None) -> str:
+    if codes is None:
+        return "every country"
+    number = len(list(codes))
+    return "1 country" if number == 1 else f"{number} countries"
+
+
+def always_blocked() -> list[dict[str, str]]:
+    """The sanctioned seven as chips."""
+    return [
+        {"code": code, "name": name_of(code), "flag": flag(code), "locked": "Always blocked, in both directions"}
+        for code in SANCTIONED
+    ]

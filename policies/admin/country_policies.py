@@ -1,0 +1,264 @@
+"""The pages of country policies: what they say, who follows them, how they came to be, and going back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from unfold.decorators import display
+
+from accounts.admin.audit import differences
+from accounts.admin.base import ConsoleAdmin, Problems, acting, is_htmx
+from accounts.admin.display import badge, countries_cell, country_facts
+from policies import actions
+from policies.actions import Refused, StaleEdit
+from policies.admin.policy_form import DIRECTIONS, CountryPolicyForm, class_label, class_rows
+from policies.engine.names import NumberClass
+from policies.models import CountryPolicy, PolicyRevision
+
+NEWEST_REVISIONS = 20
+
+
+def direction_fieldsets(direction: str, title: str) -> tuple[Any, ...]:
+    return (
+        (title, {"fields": (f"{direction}_mode", (f"{direction}_countries", f"{direction}_preset"))}),
+        (
+            f"{title}: kinds of numbers and prefixes",
+            {"classes": ["collapse"], "fields": (*class_rows(direction), f"{direction}_prefix_rules")},
+        ),
+    )
+
+
+@admin.register(CountryPolicy)
+class CountryPolicyAdmin(ConsoleAdmin):
+    form = CountryPolicyForm
+    refusals = (ValidationError, Refused, StaleEdit)
+    list_display = ("name", "revision", "followers", "inbound", "outbound", "default")
+    list_select_related = ("current_revision",)
+    search_fields = ("name",)
+    ordering = ("name",)
+    change_form_before_template = "policies/country_policy_before.html"
+    change_form_outer_after_template = "policies/country_policy_after.html"
+    fieldsets = (
+        (None, {"fields": ("name",)}),
+        *direction_fieldsets("inbound", DIRECTIONS["inbound"]),
+        *direction_fieldsets("outbound", DIRECTIONS["outbound"]),
+        ("Saving", {"fields": ("confirm_unrestricted", "reason")}),
+    )
+
+    fieldsets_to_read = (
+        (None, {"fields": ("name",)}),
+        *((title, {"fields": (f"{direction}_in_words",)}) for direction, title in DIRECTIONS.items()),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        editable = self.has_change_permission(request, obj)
+        return self.fieldsets if editable else self.fieldsets_to_read
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CountryPolicy]:
+        return super().get_queryset(request).annotate(numbers=Count("phone_numbers"))
+
+    # --- The form -----------------------------------------------------------------------------------
+
+    def run_verb(self, request: HttpRequest, row: Any, form: Any, *, creating: bool) -> CountryPolicy:
+        given = {
+            "name": form.cleaned_data["name"],
+            "inbound": form.rules("inbound"),
+            "outbound": form.rules("outbound"),
+            "confirm_unrestricted": form.cleaned_data["confirm_unrestricted"],
+            "reason": form.cleaned_data["reason"],
+            **acting(request),
+        }
+        if creating:
+            return actions.create_country_policy(workspace_id=request.workspace.pk, **given)  # type: ignore[attr-defined]
+        policy = CountryPolicy.objects.get(pk=row.pk)
+        expected = request.POST.get("expected_revision", "")
+        actions.edit_country_policy(
+            policy=policy, expected_revision=int(expected) if expected.isdecimal() else 0, **given
+        )
+        return policy
+
+    def problems_of(self, refusal: Any) -> Problems:
+        if isinstance(refusal, StaleEdit):
+            return {NON_FIELD_ERRORS: [self.stale_words()]}
+        if isinstance(refusal, Refused):
+            found: dict[str, list[str]] = {}
+            for problem in refusal.problems:
+                found.setdefault(self._form_field(problem.field), []).append(problem.detail)
+            return found
+        return super().problems_of(refusal)
+
+    def _form_field(self, name: str) -> str:
+        direction, _, part = name.partition(".")
+        if direction not in DIRECTIONS:
+            return name
+        return f"{direction}_{part or 'mode'}"
+
+    def stale_words(self) -> str:
+        return (
+            "Somebody else saved a newer revision meanwhile; see what it changed at the end of this page. Your "
+            "entries are still here and not saved. Save again to put them in place of that revision."
+        )
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context = extra_context or {}
+        if object_id is not None:
+            context = self._page(request, self.found(request, object_id)) | context
+        return super().changeform_view(request, object_id, form_url, context)
+
+    def _page(self, request: HttpRequest, policy: CountryPolicy) -> dict[str, Any]:
+        newest = PolicyRevision.objects.filter(policy=policy).select_related("created_by").order_by("-number")
+        revisions = list(newest[: NEWEST_REVISIONS + 1])
+        earlier = {revision.number: revision for revision in revisions}
+        history = [
+            {"revision": revision, "changes": _changes(earlier.get(revision.number - 1), revision)}
+            for revision in revisions[:NEWEST_REVISIONS]
+        ]
+        return {
+            "policy": policy,
+            "history": history,
+            "followers": policy.phone_numbers.count(),
+            "may_change": self.has_change_permission(request, policy),
+        }
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        policy = context.get("policy")
+        if policy is not None:
+            # A stale edit may be saved over the newer revision once it was shown; any other refusal keeps its basis.
+            posted = request.POST.get("expected_revision")
+            stale = self.stale_words() in getattr(request, "problems", {}).get(NON_FIELD_ERRORS, [])
+            context["expected_revision"] = posted if posted and not stale else policy.current_revision.number
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        policy = self.found(request, obj.pk)
+        numbers = policy.phone_numbers.count()
+        told = f"UponAI is being told for {numbers} number{'s' if numbers != 1 else ''}." if numbers else ""
+        messages.success(request, f"“{policy.name}” is at revision {policy.current_revision.number}. {told}".strip())
+        return redirect(self.change_url(policy))
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        messages.success(request, f"“{obj.name}” is made. Let numbers follow it on their pages.")
+        return redirect(self.change_url(obj))
+
+    # --- Buttons and panels ---------------------------------------------------------------------------
+
+    def own_urls(self) -> list[Any]:
+        return [
+            ("default-panel/", "default_panel", self.default_panel_view),
+            ("<int:object_id>/revert/", "revert", self.revert_view),
+            ("<int:object_id>/make-default/", "make_default", self.make_default_view),
+        ]
+
+    def revert_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        policy = self.found_to_change(request, object_id)
+        number = request.POST.get("revision", "")
+        try:
+            revision = actions.revert_country_policy(
+                policy=policy, revision_number=int(number) if number.isdecimal() else 0, **acting(request)
+            )
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, f"Back to revision {number}, as revision {revision.number}.")
+        return redirect(self.change_url(policy))
+
+    def make_default_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        policy = self.found_to_change(request, object_id)
+        actions.make_default(policy=policy, **acting(request))
+        messages.success(request, f"Numbers that appear at UponAI later follow “{policy.name}”.")
+        return redirect(self.change_url(policy))
+
+    def default_panel_view(self, request: HttpRequest) -> HttpResponse:
+        """The part of the settings page in which the default policy is chosen."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        saved = False
+        if request.method == "POST":
+            chosen = request.POST.get("policy", "")
+            policy = self.found_to_change(request, chosen if chosen.isdecimal() else 0)
+            actions.make_default(policy=policy, **acting(request))
+            saved = True
+            if not is_htmx(request):
+                messages.success(request, f"Numbers that appear at UponAI later follow “{policy.name}”.")
+                return redirect("admin:accounts_workspace_changelist")
+        policies = list(CountryPolicy.objects.order_by("name"))
+        context = {
+            "policies": policies,
+            "has_default": any(policy.is_default for policy in policies),
+            "may_change": self.has_change_permission(request),
+            "saved": saved,
+        }
+        return TemplateResponse(request, "policies/_default_policy.html", context)
+
+    # --- The rules, to be read ------------------------------------------------------------------------
+
+    @display(description="Rules")
+    def inbound_in_words(self, row: CountryPolicy) -> str:
+        return render_to_string("policies/_rules.html", _rules_shown(row.current_revision.inbound))
+
+    @display(description="Rules")
+    def outbound_in_words(self, row: CountryPolicy) -> str:
+        return render_to_string("policies/_rules.html", _rules_shown(row.current_revision.outbound))
+
+    # --- The list -----------------------------------------------------------------------------------
+
+    @display(description="Revision")
+    def revision(self, row: CountryPolicy) -> int:
+        return row.current_revision.number
+
+    @display(description="Numbers", ordering="numbers")
+    def followers(self, row: CountryPolicy) -> str:
+        context = {
+            "count": row.numbers,  # type: ignore[attr-defined]
+            "url": "admin:policies_phonenumber_changelist",
+            "query": f"policy__id__exact={row.pk}",
+        }
+        return render_to_string("accounts/_count_link.html", context)
+
+    @display(description="May call in")
+    def inbound(self, row: CountryPolicy) -> str:
+        return _summary(row.current_revision.inbound)
+
+    @display(description="May be called out")
+    def outbound(self, row: CountryPolicy) -> str:
+        return _summary(row.current_revision.outbound)
+
+    @display(description="")
+    def default(self, row: CountryPolicy) -> str:
+        return badge("Default", "pending", "Numbers that appear at UponAI later follow it.") if row.is_default else ""
+
+
+def _rules_shown(rules: dict[str, Any]) -> dict[str, Any]:
+    classes = [(class_label(NumberClass(name)), action) for name, action in rules["class_rules"].items()]
+    return {
+        "unrestricted": rules["mode"] == "unrestricted",
+        "countries": country_facts(rules["countries"]),
+        "rules": classes + [(rule["prefix"], rule["action"]) for rule in rules["prefix_rules"]],
+    }
+
+
+def _summary(rules: dict[str, Any]) -> str:
+    return countries_cell(None if rules["mode"] == "unrestricted" else rules["countries"])
+
+
+def _changes(before: PolicyRevision | None, after: PolicyRevision) -> list[dict[str, Any]]:
+    facts = [
+        {name: getattr(revision, name) for name in DIRECTIONS} if revision else None for revision in (before, after)
+    ]
+    return differences(*facts)

@@ -1,0 +1,108 @@
+"""The list of decisions, blocked calls among them, and the page that tells why one was made. Read only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from accounts.admin.base import ConsoleAdmin
+from policies import words
+from policies.admin.decision_page import decision_page
+from policies.admin.filters import (
+    ChannelFilter,
+    CountryFilter,
+    DirectionFilter,
+    PhoneNumberFilter,
+    ReasonFilter,
+    TimeRangeFilter,
+    VerdictFilter,
+)
+from policies.models import Decision
+
+
+@admin.register(Decision)
+class DecisionAdmin(ConsoleAdmin):
+    # Counting all decisions would take longer than reading the newest fifty.
+    paginator = InfinitePaginator
+    show_facets = admin.ShowFacets.NEVER
+    ordering = ("-at", "-id")
+    sortable_by = ()
+    actions = None
+    list_filter_submit = True
+    list_display = ("when", "from_and_to", "what", "why", "badge")
+    list_display_links = ("when",)
+    change_list_template = "policies/decision_list.html"
+    list_before_template = "policies/decision_list_before.html"
+    search_fields = ("peer", "peer_text", "phone_number", "public_key", "call_reference", "ip")
+    search_help_text = "Number, key, IP address or UponAI's id of the call"
+    list_filter = (
+        VerdictFilter,
+        ReasonFilter,
+        DirectionFilter,
+        ChannelFilter,
+        CountryFilter,
+        PhoneNumberFilter,
+        ("at", TimeRangeFilter),
+    )
+
+    class Media:
+        css = {"all": ["fraudconsole/dashboards.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        blocked_only = request.GET.get("verdict__exact") == "block"
+        context = {
+            "title": "Blocked calls" if blocked_only else "Decisions",
+            "blocked_only": blocked_only,
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if object_id is None:
+            raise Http404("A decision is made by the gate, not written by hand.")
+        decision = self.found(request, object_id)
+        page = decision_page(decision, now=timezone.now())
+        context = {"title": "Decision", "opts": None, "decision": decision, "page": page}
+        return self.page(request, "policies/decision.html", context)
+
+    @display(description="When")
+    def when(self, decision: Decision) -> SafeString:
+        return render_to_string("components/_time.html", {"at": decision.at})
+
+    @display(description="From → to")
+    def from_and_to(self, decision: Decision) -> SafeString:
+        return render_to_string("policies/decision_from_and_to.html", words.sides(decision))
+
+    @display(description="What")
+    def what(self, decision: Decision) -> str:
+        return f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}"
+
+    @display(description="Reason")
+    def why(self, decision: Decision) -> str:
+        return words.reason(decision.reason) if decision.reason else "–"
+
+    @display(description="Verdict")
+    def badge(self, decision: Decision) -> SafeString:
+        return render_to_string("components/_verdict_badge.html", {"verdict": decision.verdict})

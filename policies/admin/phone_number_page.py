@@ -1,0 +1,191 @@
+"""What the page of one phone number says. Reads rows, changes nothing, knows no request."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+from django.urls import NoReverseMatch, reverse
+
+from accounts.admin import audit
+from accounts.admin.display import country_facts, phone_facts
+from accounts.models import AuditEntry
+from policies.actions import version_of
+from policies.admin.country_input import always_blocked, how_many
+from policies.models import CountryPolicy, PhoneNumber, SyncTarget
+from policies.sync import lists
+
+State = SyncTarget.State
+NEWEST_ENTRIES = 8
+TITLES = {"inbound": "May be called from", "outbound": "May call"}
+FAST, SLOW = "every 700ms", "every 5s"
+"""How often the page asks whether UponAI has it: while somebody waits, and otherwise."""
+
+
+def loaded(pk: int) -> PhoneNumber | None:
+    """The number with all that its page shows of it."""
+    rows = PhoneNumber.objects.select_related("policy__current_revision", "sync_target")
+    number: PhoneNumber | None = rows.filter(pk=pk).first()
+    return number
+
+
+def codes_of(number: PhoneNumber, direction: str) -> list[str] | None:
+    """The countries of one direction; None for every country."""
+    rules = getattr(number.policy.current_revision, direction)
+    return None if rules["mode"] == "unrestricted" else list(rules["countries"])
+
+
+def body(number: PhoneNumber, *, now: datetime, may_change: bool, may_see_audit: bool) -> dict[str, Any]:
+    """Everything but the frame and the panel of recent traffic."""
+    others = PhoneNumber.objects.filter(policy=number.policy).exclude(pk=number.pk).count()
+    return {
+        "number": number,
+        "shown_number": phone_facts(number.e164),
+        "version": version_of(number),
+        "may_change": may_change,
+        "directions": [_direction(number, direction) for direction in TITLES],
+        "always_blocked": always_blocked(),
+        "others": others,
+        "followers": others + 1,
+        "policies": CountryPolicy.objects.exclude(pk=number.policy_id).order_by("name") if may_change else (),
+        "sync": sync_state(number, now),
+        "facts": sync_facts(number, now),
+        "when_down": when_console_down(number),
+        "entries": _entries(number) if may_see_audit else None,
+    }
+
+
+def _direction(number: PhoneNumber, direction: str) -> dict[str, Any]:
+    codes = codes_of(number, direction)
+    return {
+        "key": direction,
+        "title": TITLES[direction],
+        "codes": codes,
+        "countries": country_facts(codes or ()),
+        "how_many": how_many(codes),
+    }
+
+
+def when_console_down(number: PhoneNumber) -> str:
+    if number.inbound_when_console_down == "answered":
+        agents = ", ".join(str(agent) for agent in number.inbound_agents)
+        return (
+            f"Answered. UponAI lets the agent that is bound to the number ({agents}) take the call without asking. "
+            "Its own country list still holds."
+        )
+    return "Dropped. No agent is bound to the number at UponAI, so a call that nobody judges is not answered."
+
+
+# --- How far it is on its way to UponAI -----------------------------------------------------------
+
+
+def sync_state(number: PhoneNumber, now: datetime) -> dict[str, Any]:
+    """The page's sentence in two halves: what is wanted, and whether UponAI has it."""
+    target = _target(number)
+    tone, text = _uponai_half(number, target)
+    wanted = (
+        f"May be called from {how_many(codes_of(number, 'inbound'))}, "
+        f"may call {how_many(codes_of(number, 'outbound'))}."
+    )
+    state = state_of(number)
+    waits = target is not None and state != State.SYNCED and target.attempts > 0 and target.due_at is not None
+    return {
+        "tone": tone,
+        "wanted": wanted,
+        "text": text,
+        "state": state,
+        "missing_since": number.missing_since,
+        "checked_at": target.verified_at if target and state == State.SYNCED else None,
+        "next_at": target.due_at if waits else None,
+        "trying_now": waits and target.due_at <= now,
+        "every": FAST if state == State.PENDING and not number.missing_since else SLOW,
+        "seen": _fingerprint(number, target),
+    }
+
+
+def _target(number: PhoneNumber) -> SyncTarget | None:
+    return getattr(number, "sync_target", None)
+
+
+def _uponai_half(number: PhoneNumber, target: SyncTarget | None) -> tuple[str, str]:
+    if number.missing_since:
+        return "danger", "UponAI does not list this number any more."
+    if target is None or (target.state == State.UNKNOWN and not target.error):
+        return "unknown", "What UponAI has is not known yet."
+    if target.state == State.SYNCED:
+        return "quiet", "UponAI has the same"
+    error = target.error.rstrip(". ")
+    if target.state == State.FAILED:
+        return "danger", f"UponAI refused this: {error}. It is not tried again by itself."
+    if target.state == State.DRIFT:
+        return "warning", f"UponAI shows other lists: {error}" if error else "UponAI shows other lists"
+    if not error:
+        return "notice", "UponAI does not have this yet; it is on its way."
+    return "warning", f"UponAI does not have this yet: {error}"
+
+
+def state_of(number: PhoneNumber) -> str:
+    target = _target(number)
+    return target.state if target else State.UNKNOWN
+
+
+def badge_sentence(number: PhoneNumber) -> str:
+    """The state in one line, for a list."""
+    return _uponai_half(number, _target(number))[1].rstrip(".") + "."
+
+
+def _fingerprint(number: PhoneNumber, target: SyncTarget | None) -> str:
+    """Changes whenever the sentence would."""
+    facts = [version_of(number), number.missing_since]
+    if target:
+        facts += [target.state, target.desired_generation, target.attempts, target.error]
+        facts += [target.verified_at if target.state == State.SYNCED else target.due_at]
+    return f"{zlib.crc32(repr(facts).encode()):08x}"
+
+
+def sync_facts(number: PhoneNumber, now: datetime) -> dict[str, Any]:
+    """Desired, applied and observed, side by side."""
+    target = _target(number)
+    wanted = lists.desired(number.policy.current_revision).as_json()  # type: ignore[arg-type]
+    rows = []
+    for direction, title in TITLES.items():
+        columns = [_column(wanted, direction)]
+        columns += [_column(getattr(target, name, None), direction) for name in ("applied", "observed")]
+        for column in columns[1:]:
+            column["differs"] = column["known"] and column["codes"] != columns[0]["codes"]
+        rows.append({"title": title, "columns": columns})
+    return {
+        "target": target,
+        "rows": rows,
+        "error": f"{target.error.rstrip('. ')}." if target and target.error else "",
+        "may_retry": target is not None and target.state != State.SYNCED,
+        "trying_now": target is not None and target.due_at is not None and target.due_at <= now,
+    }
+
+
+def _column(both: dict[str, Any] | None, direction: str) -> dict[str, Any]:
+    if both is None:
+        return {"known": False, "codes": None, "countries": []}
+    codes = both.get(direction)
+    codes = sorted(codes) if codes else None
+    return {"known": True, "codes": codes, "countries": country_facts(codes or ()), "how_many": how_many(codes)}
+
+
+# --- What was changed, and what happened ------------------------------------------------------------
+
+
+def _entries(number: PhoneNumber) -> list[dict[str, Any]]:
+    about_number = Q(object_type="policies.phonenumber", object_id=str(number.pk))
+    about_policy = Q(object_type="policies.countrypolicy", object_id=str(number.policy_id))
+    newest = AuditEntry.objects.filter(about_number | about_policy).order_by("-sequence")[:NEWEST_ENTRIES]
+    return [audit.shown(entry) for entry in newest]
+
+
+def traffic_panel_url(number: PhoneNumber) -> str:
+    """The panel of the last 7 days, which another room serves; empty where it is not installed."""
+    try:
+        return reverse("monitoring:panel-phone-number", args=[number.pk])
+    except NoReverseMatch:
+        return ""

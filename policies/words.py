@@ -1,0 +1,180 @@
+"""How the stored codes of a decision or call are said to people: reasons, checks, channels, numbers. No queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import phonenumbers
+
+from accounts.countries import flag, name_of
+from policies.engine.names import Channel, Check, Direction, Reason, VerdictKind
+
+REASONS: Final = MappingProxyType(
+    {
+        Reason.BAD_SIGNATURE: "Bad signature",
+        Reason.UNKNOWN_KEY: "Unknown key",
+        Reason.KEY_DISABLED: "Key disabled",
+        Reason.ORIGIN_NOT_ALLOWED: "Web site not allowed",
+        Reason.CHANNEL_DISABLED: "Channel switched off",
+        Reason.UNKNOWN_NUMBER: "Not a number of this workspace",
+        Reason.NO_POLICY: "No country policy",
+        Reason.INVALID_NUMBER: "Not a valid number",
+        Reason.UNASSIGNED_NUMBER: "Unassigned number",
+        Reason.WITHHELD_NUMBER: "Withheld number",
+        Reason.SIP_WITHOUT_NUMBER: "SIP address without a number",
+        Reason.EXTENSION_NOT_ALLOWED: "Number with an extension",
+        Reason.EMERGENCY_NUMBER: "Emergency number",
+        Reason.SANCTIONED_COUNTRY: "Sanctioned country",
+        Reason.HELD: "On hold",
+        Reason.LISTED: "On a block list",
+        Reason.NUMBER_CLASS_BLOCKED: "Kind of number blocked",
+        Reason.PREFIX_BLOCKED: "Prefix blocked",
+        Reason.COUNTRY_NOT_ALLOWED: "Country not allowed",
+        Reason.CAPTCHA_REQUIRED: "Captcha missing",
+        Reason.CAPTCHA_FAILED: "Captcha failed",
+        Reason.KYC_REQUIRED: "KYC missing",
+        Reason.KYC_EXPIRED: "KYC expired",
+        Reason.RATE_LIMITED: "Too many attempts",
+        Reason.SPEND_CAP_REACHED: "Spend cap reached",
+        Reason.CONCURRENCY_CAP_REACHED: "Too many calls at once",
+        Reason.AWAITING_APPROVAL: "Waiting for approval",
+        Reason.DEGRADED: "Could not be judged",
+    }
+)
+VERDICTS: Final = MappingProxyType(
+    {
+        VerdictKind.ALLOW: "Allowed",
+        VerdictKind.GUARD: "Guarded",
+        VerdictKind.CHALLENGE: "Challenged",
+        VerdictKind.BLOCK: "Blocked",
+    }
+)
+DIRECTIONS: Final = MappingProxyType({Direction.INBOUND: "Inbound", Direction.OUTBOUND: "Outbound"})
+CHANNELS: Final = MappingProxyType(
+    {
+        Channel.PHONE_CALL: "Phone call",
+        Channel.SMS: "SMS",
+        Channel.WEB_CALL: "Web call",
+        Channel.CHAT: "Chat",
+    }
+)
+# The check, what holds when it passes, and what was found when it failed.
+CHECKS: Final = MappingProxyType(
+    {
+        Check.DOOR: ("Door", "Whoever asks may ask", "Whoever asked may not ask"),
+        Check.NUMBER: (
+            "Number",
+            "The other side's number is understood",
+            "The other side's number is not understood",
+        ),
+        Check.SANCTIONS: (
+            "Sanctions",
+            "Its country is not on the platform sanctions list",
+            "Its country is on the platform sanctions list",
+        ),
+        Check.HOLDS: ("Holds", "Nothing is on hold", "There is a hold"),
+        Check.NUMBER_CLASS: (
+            "Kind of number",
+            "This kind of number is allowed",
+            "This kind of number is restricted",
+        ),
+        Check.COUNTRY: (
+            "Country",
+            "Its country is on this number's list",
+            "Its country is not on this number's list",
+        ),
+        Check.CAPTCHA: ("Captcha", "A captcha was solved", "No captcha was solved"),
+        Check.KYC: ("KYC", "The end user's identity is confirmed", "The end user's identity is not confirmed"),
+        Check.LIMITS: ("Limits", "Not too many attempts", "Too many attempts"),
+        Check.CAPS: ("Caps", "Money and running calls are within their caps", "A cap is reached"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenNumber:
+    """A number as people write it, in the shape that components/_phone_number.html prints."""
+
+    display: str
+    e164: str = ""
+    flag: str = ""
+    country: str = ""
+    href: str = ""
+
+
+class _HasSides(Protocol):
+    """A decision or a call; only a decision also keeps the other side as it was given, in `peer_text`."""
+
+    direction: str
+    phone_number: str
+    public_key: str
+    peer: str
+    country: str
+
+
+def reason(code: str) -> str:
+    """The reason in a few words; one that this version does not know is said as it is stored."""
+    return REASONS.get(code, code.replace("_", " ").capitalize())  # type: ignore[call-overload]
+
+
+def channel(code: str) -> str:
+    return CHANNELS.get(code, code.replace("_", " ").capitalize())  # type: ignore[call-overload]
+
+
+def verdict(code: str) -> str:
+    return VERDICTS.get(code, code.capitalize())  # type: ignore[call-overload]
+
+
+def direction(code: str) -> str:
+    return DIRECTIONS.get(code, code.capitalize())  # type: ignore[call-overload]
+
+
+def check(code: str, outcome: str) -> tuple[str, str]:
+    """The name of a check and what it found."""
+    name, passed, failed = CHECKS.get(code, (code.replace("_", " ").capitalize(), "", ""))  # type: ignore[call-overload]
+    said = {"pass": passed, "fail": failed, "skipped": "Does not apply to this attempt"}
+    return name, said.get(outcome, "Not asked, since it was decided before")
+
+
+def number_class(code: str) -> str:
+    """fixed_or_mobile → "fixed or mobile"."""
+    return code.replace("_", " ")
+
+
+def own_number(e164: str, *, public_key: str = "", href: str = "") -> WrittenNumber:
+    """Our side: the workspace's number, or the public key where no number takes part."""
+    if not e164:
+        return WrittenNumber(public_key or "Web page", e164=public_key, href=href)
+    return WrittenNumber(as_people_write(e164), e164=e164, href=href)
+
+
+def peer(e164: str, text: str, country: str, *, href: str = "") -> WrittenNumber:
+    """The other side: its number, or what was given where that was none."""
+    display = as_people_write(e164) if e164 else text or "No number"
+    return WrittenNumber(
+        display,
+        e164=e164,
+        flag=flag(country) if country else "",
+        country=name_of(country) if country else "",
+        href=href,
+    )
+
+
+def sides(row: _HasSides, *, own_href: str = "") -> dict[str, WrittenNumber]:
+    """Who called whom: `sender` and `receiver`, each as written."""
+    ours = own_number(row.phone_number, public_key=row.public_key, href=own_href)
+    theirs = peer(row.peer, getattr(row, "peer_text", ""), row.country)
+    if row.direction == Direction.INBOUND:
+        return {"sender": theirs, "receiver": ours}
+    return {"sender": ours, "receiver": theirs}
+
+
+def as_people_write(e164: str) -> str:
+    """+442079460018 → +44 20 7946 0018; what is no number stays as it is."""
+    try:
+        parsed = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return e164
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

@@ -1,0 +1,241 @@
+"""The home page as people get it: for every role, in one answer, with few queries, of one workspace alone."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import KycRecord, Subject
+from accounts.roles import Role
+from accounts.scoping import scoped
+from policies.models import Decision, RefusedWebhook, SyncTarget
+from tests import factories
+from tests.monitoring.dashboards.rows import NOW, count, make_call, make_decision
+
+pytestmark = pytest.mark.django_db
+MOST_QUERIES = 12
+PANELS = ("overview", "newest", "blocked", "usage", "map", "matters")
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def workspace(db):
+    return factories.make_workspace(time_zone="America/New_York")
+
+
+@pytest.fixture
+def number(workspace):
+    return factories.make_phone_number(workspace)
+
+
+@pytest.fixture
+def busy(workspace, number):
+    """Two even days, then a spike in the running hour, with twelve blocked attempts in the last minutes."""
+    with scoped(workspace.pk):
+        for hour in range(1, 50):
+            make_call(NOW - timedelta(hours=hour))
+        for _ in range(60):
+            make_call(NOW - timedelta(minutes=3), country="LV", direction="outbound")
+        for minute in range(1, 13):
+            make_decision(number, "+442079460018", NOW - timedelta(minutes=minute))
+        make_decision(number, "+5352345678", NOW)
+        count(workspace.pk, NOW)
+    return workspace
+
+
+@pytest.fixture
+def owner(client, workspace):
+    client.force_login(factories.make_member(workspace, Role.OWNER))
+    return client
+
+
+def home(client, **parameters: str) -> str:
+    answer = client.get(reverse("admin:index"), parameters)
+    assert answer.status_code == 200
+    return unescape(answer.content.decode())
+
+
+def text(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_the_first_answer_has_everything(owner, busy):
+    page = text(home(owner))
+
+    assert "Unusual: 60 calls since 07:00" in page
+    assert "most with Latvia" in page
+    assert "Sanctioned country 1" in page
+    assert re.search(r"\+53 5 2345678 Cuba content_copy → to \+1 415-555-0100", page)
+    assert "Usual range" in page
+    assert "Country Blocked Allowed" in page
+
+
+def test_the_newest_ten_blocked_calls_are_listed_newest_first_each_with_its_why(owner, busy):
+    with scoped(busy.pk):
+        blocked = Decision.objects.filter(verdict="block").order_by("-at")
+        expected = list(blocked.values_list("pk", flat=True)[:10])
+
+    html = home(owner)
+
+    rows = re.findall(r'<tr data-row="([^"]+)"', html)
+    assert len(rows) == 10
+    pks = [int(re.findall(r"\d+", href)[0]) for href in rows]
+    assert pks == expected
+    assert owner.get(rows[0]).status_code == 200
+    assert "Cuba" in text(owner.get(rows[0]).content.decode())
+
+
+@pytest.mark.parametrize("period", ["24h", "7d", "30d"])
+def test_the_page_needs_at_most_twelve_queries(owner, busy, period):
+    home(owner)
+
+    with CaptureQueriesContext(connection) as queries:
+        home(owner, period=period)
+
+    assert len(queries) <= MOST_QUERIES, "\n".join(query["sql"] for query in queries)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_every_role_sees_the_page(client, busy, role):
+    client.force_login(factories.make_member(busy, role))
+
+    assert "60 calls" in home(client)
+
+
+@pytest.mark.parametrize(
+    ("role", "sees"), [(Role.KYC_REVIEWER, True), (Role.OWNER, True), (Role.ANALYST, False), (Role.VIEWER, False)]
+)
+def test_the_kyc_queue_is_shown_to_those_who_may_see_cases(client, workspace, role, sees):
+    with scoped(workspace.pk):
+        subject = Subject.objects.create(reference="u1", name="Ada")
+        for days in (3, 1):
+            submitted = NOW - timedelta(days=days)
+            KycRecord.objects.create(subject=subject, level=2, state="submitted", submitted_at=submitted)
+        KycRecord.objects.create(subject=subject, level=1, state="draft")
+    client.force_login(factories.make_member(workspace, role))
+
+    assert ("2 KYC cases waiting for review, the oldest for 3 days" in text(home(client))) is sees
+
+
+def test_numbers_out_of_step_are_open_matters_with_a_link_to_them(owner, workspace, number):
+    with scoped(workspace.pk):
+        SyncTarget.objects.update(state="drift")
+
+    html = home(owner)
+
+    href = reverse("admin:policies_phonenumber_changelist") + "?sync_target__state__exact=drift"
+    assert f'href="{href}"' in html
+    listed = owner.get(href)
+    assert listed.status_code == 200
+    assert "+1 415-555-0100" in listed.content.decode()
+    assert "1 phone number changed at UponAI by somebody else" in text(html)
+
+
+def test_refused_webhooks_are_an_open_matter(owner, workspace, number):
+    with scoped(workspace.pk):
+        RefusedWebhook.objects.create(hour=NOW.replace(minute=0), problem="signature", requests=5)
+
+    assert "5 webhooks refused in 24 hours" in text(home(owner))
+
+
+def test_open_matters_are_absent_when_nothing_is_open(owner, number):
+    assert "Open matters" not in home(owner)
+
+
+def test_the_link_of_the_kyc_queue_leads_to_the_list(owner, workspace):
+    with scoped(workspace.pk):
+        subject = Subject.objects.create(reference="u1", name="Ada")
+        KycRecord.objects.create(subject=subject, level=2, state="submitted", submitted_at=NOW)
+
+    href = re.search(r'href="([^"]+state__in[^"]+)"', home(owner))
+
+    assert href
+    answer = owner.get(href[1])
+    assert answer.status_code == 200
+    assert "Ada" in answer.content.decode()
+
+
+def test_a_new_workspace_is_shown_the_way(owner, workspace):
+    page = text(home(owner))
+
+    assert "Nothing is watched yet: this workspace has no phone numbers." in page
+    assert "Import your phone numbers from UponAI : to do" in page
+    assert f"/hooks/{workspace.endpoint}/inbound" in page
+    assert "Nothing blocked in this period" in page
+
+
+def test_rows_of_another_workspace_never_appear(client, busy):
+    other = factories.make_workspace()
+    client.force_login(factories.make_member(other))
+
+    page = text(home(client))
+
+    assert "Nothing is watched yet" in page
+    assert "No blocked call yet" in page
+    assert "No calls in this period." in page
+    assert "+53 5 2345678" not in page
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_every_panel_can_be_had_alone(owner, busy, name):
+    answer = owner.get(reverse(f"monitoring:panel-{name}"), {"period": "7d", "metric": "money"})
+
+    html = unescape(answer.content.decode())
+    assert answer.status_code == 200
+    assert html.count(f'id="panel-{name}"') == 1
+    assert f'hx-get="{reverse(f"monitoring:panel-{name}")}?period=7d&metric=money"' in html
+    assert "<html" not in html
+
+
+def test_a_panel_shows_a_new_blocked_call(owner, busy, number):
+    with scoped(busy.pk):
+        newest = make_decision(number, "+37167123456", NOW + timedelta(seconds=1))
+
+    html = owner.get(reverse("monitoring:panel-newest")).content.decode()
+
+    assert re.findall(r'data-row="([^"]+)"', html)[0] == reverse("admin:policies_decision_change", args=[newest.pk])
+
+
+def test_a_panel_sends_the_whole_page_to_the_sign_in_when_nobody_is_signed_in(client, busy):
+    answer = client.get(reverse("monitoring:panel-newest"), headers={"HX-Request": "true"})
+
+    assert (answer.content, answer.headers["HX-Refresh"]) == (b"", "true")
+
+
+def test_a_panel_is_closed_to_those_who_are_not_signed_in(client, busy):
+    answer = client.get(reverse("monitoring:panel-newest"))
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith(reverse("admin:login"))
+
+
+def test_the_tab_that_was_asked_for_is_drawn(owner, busy):
+    assert "Money in the last 24 hours against their usual range" in text(home(owner, metric="money"))
+
+
+def test_a_bar_leads_to_exactly_the_rows_it_counts(owner, busy):
+    html = home(owner)
+
+    bar = re.findall(r'<a href="([^"]+)" class="fc-chart__column"', html)[-1]
+    listed = owner.get(bar)
+
+    assert listed.context["cl"].result_list.count() == 13
+
+
+def test_a_country_of_the_map_leads_to_its_blocked_calls(owner, busy):
+    href = re.search(r'<a href="([^"]+country__exact=CU[^"]*|[^"]+)">Cuba</a>', home(owner))
+
+    assert href
+    assert [row.country for row in owner.get(href[1]).context["cl"].result_list] == ["CU"]

@@ -1,0 +1,137 @@
+"""The sentence and the four numbers: what a worried person reads first."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from monitoring.dashboards import counts, usual
+from monitoring.dashboards.counts import HourlyCounts, Metric
+from monitoring.dashboards.matters import SyncCounts
+from monitoring.dashboards.overview import Overview, overview
+from monitoring.dashboards.period import HOUR, floor_hour
+from tests.monitoring.dashboards.rows import NOW
+
+NEW_YORK = ZoneInfo("America/New_York")
+IN_ORDER = SyncCounts(total=2)
+HOURS = 28 * 24
+pytestmark = pytest.mark.django_db
+
+
+def history(*, now: datetime = NOW, per_hour: int = 10, newest: dict[int, dict[Metric, float]] | None = None):
+    """Four even weeks up to the running hour; `newest` says what differs, by hours before the running one."""
+    values = {metric: [float(per_hour)] * HOURS for metric in Metric}
+    values[Metric.BLOCKED] = [1.0] * HOURS
+    for hours_ago, changes in (newest or {}).items():
+        for metric, value in changes.items():
+            values[metric][-1 - hours_ago] = value
+    return HourlyCounts(floor_hour(now) - HOUR * (HOURS - 1), values, {}, 0)
+
+
+def seen(hourly: HourlyCounts, *, now: datetime = NOW, sync: SyncCounts = IN_ORDER, behind: int = 0) -> Overview:
+    expected = {metric: usual.expectation(hourly, metric, zone=NEW_YORK) for metric in Metric}
+    late = timedelta(seconds=behind)
+    return overview(hourly, expected, sync=sync, behind=late, now=now, zone=NEW_YORK)
+
+
+def test_an_ordinary_day_is_quiet(in_workspace):
+    said = seen(history(newest={0: {Metric.CALLS: 5}})).sentence
+
+    assert said.tone == "quiet"
+    assert said.text == "Quiet: 75 calls today, 8 blocked, as usual for a Wednesday."
+
+
+def test_the_day_begins_at_local_midnight(in_workspace):
+    five_past_midnight = datetime(2026, 3, 4, 5, 5, tzinfo=UTC)
+
+    cards = {card.label: card.value for card in seen(history(now=five_past_midnight), now=five_past_midnight).cards}
+
+    assert cards["Calls today"] == "10"
+
+
+def test_the_usual_counts_the_running_hour_as_far_as_it_has_come(in_workspace):
+    cards = {card.label: card for card in seen(history()).cards}
+
+    assert cards["Calls today"].usual == "usually 75 by now"
+
+
+def test_a_spike_of_calls_is_told_with_its_usual_and_a_way_to_look(in_workspace):
+    said = seen(history(newest={0: {Metric.CALLS: 412, Metric.BLOCKED: 3}})).sentence
+
+    assert said.tone == "danger"
+    assert said.text.startswith("Unusual: 412 calls since 07:00, usually up to ")
+    assert "3 blocked in that hour" in said.detail
+    assert "started_at_from_0=2026-03-04&started_at_from_1=07%3A00%3A00" in said.actions[0].href
+    assert "started_at_to_1=08%3A00%3A00" in said.actions[0].href
+
+
+def test_a_spike_of_blocked_attempts_says_that_none_got_through(in_workspace):
+    said = seen(history(newest={1: {Metric.BLOCKED: 212}})).sentence
+
+    assert said.tone == "warning"
+    assert said.text.startswith("Unusual: 212 blocked from 06:00 to 07:00, usually up to ")
+    assert said.detail == "None of these got through."
+    assert "verdict__exact=block" in said.actions[0].href
+
+
+def test_a_spike_is_marked_on_its_number(in_workspace):
+    cards = {card.label: card for card in seen(history(newest={0: {Metric.CALLS: 412}})).cards}
+
+    assert (cards["Calls today"].tone, cards["Calls today"].note) == ("warning", "Spike at 07:00")
+    assert cards["Blocked today"].note == ""
+
+
+def test_an_earlier_spike_of_today_leaves_calm_words(in_workspace):
+    said = seen(history(newest={4: {Metric.CALLS: 412}, 0: {Metric.CALLS: 5}})).sentence
+
+    assert said.tone == "notice"
+    assert said.text.startswith("Calm again: ")
+    assert said.detail.startswith("Earlier: 412 calls from 03:00 to 04:00")
+
+
+def test_more_than_usual_without_a_spike_is_said(in_workspace):
+    more = {hours_ago: {Metric.CALLS: 25.0} for hours_ago in range(8)}
+
+    said = seen(history(newest=more)).sentence
+
+    assert said.tone == "notice"
+    assert "more than usual for a Wednesday" in said.text
+
+
+def test_old_counts_do_not_claim_that_all_is_quiet(in_workspace):
+    said = seen(history(), behind=12 * 60).sentence
+
+    assert said.tone == "unknown"
+    assert said.text.startswith("The counts below are 12 minutes old")
+
+
+def test_numbers_that_upon_ai_has_differently_come_before_quiet_words(in_workspace):
+    said = seen(history(), sync=SyncCounts(total=9, failed=1, drift=2)).sentence
+
+    assert said.tone == "warning"
+    assert said.text == "3 phone numbers are not configured at UponAI as this console says."
+
+
+@pytest.mark.parametrize(
+    ("sync", "said"),
+    [
+        (SyncCounts(), "Nothing is watched yet: this workspace has no phone numbers."),
+        (SyncCounts(total=1), "No call was seen yet on 1 phone number."),
+    ],
+)
+def test_a_new_workspace_is_told_what_is_missing(in_workspace, sync, said):
+    empty = counts.hourly(start=NOW - timedelta(days=2), end=floor_hour(NOW) + HOUR)
+
+    assert seen(empty, sync=sync).sentence.text == said
+
+
+def test_before_the_first_full_day_nothing_is_called_usual(in_workspace):
+    young = history()
+    young = HourlyCounts(young.start, young.values, {}, HOURS - 10)
+
+    page = seen(young)
+
+    assert page.sentence.text == "80 calls today, 8 blocked."
+    assert {card.usual for card in page.cards} == {""}
