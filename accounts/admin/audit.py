@@ -1,0 +1,150 @@
+"""The audit log's pages: read only, each entry with what was before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from accounts.admin.base import ConsoleAdmin
+from accounts.admin.display import time_cell
+from accounts.models import AuditEntry
+
+SPELT_OTHERWISE = {"kyc": "KYC", "api": "API", "uponai": "UponAI"}
+
+
+def in_words(name: str) -> str:
+    """A name of our code as a person would write it: "kyc_record" is "KYC record"."""
+    words = [SPELT_OTHERWISE.get(word, word) for word in name.replace("_", " ").split()]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def action_in_words(action: str) -> str:
+    subject, _, verb = action.partition(".")
+    words = in_words(verb)
+    return f"{in_words(subject)}: {words[:1].lower()}{words[1:]}"
+
+
+def changes(entry: AuditEntry) -> list[dict[str, Any]]:
+    """What differs between before and after, field by field; of lists, what came and what went."""
+    detail = entry.detail or {}
+    return differences(detail.get("before"), detail.get("after"))
+
+
+def differences(before_facts: Any, after_facts: Any) -> list[dict[str, Any]]:
+    """Where two nested objects differ; None stands for an object that was not there."""
+    before, after = dict(_leaves(before_facts)), dict(_leaves(after_facts))
+    return [
+        _change(name, before.get(name), after.get(name))
+        for name in sorted(before.keys() | after.keys())
+        if _text(before.get(name)) != _text(after.get(name))
+    ]
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(part, (*path, str(name)))
+    elif path:
+        yield " · ".join(in_words(name) for name in path), value
+
+
+def _change(name: str, before: Any, after: Any) -> dict[str, Any]:
+    if isinstance(before, list) or isinstance(after, list):
+        before, after = (value if isinstance(value, list) else [] for value in (before, after))
+        gone = [_text(entry) for entry in before if entry not in after]
+        come = [_text(entry) for entry in after if entry not in before]
+        return {"field": name, "removed": gone, "added": come}
+    return {"field": name, "before": _text(before), "after": _text(after)}
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "" or value == []:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_text(entry) for entry in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(part)}" for key, part in value.items())
+    return str(value)
+
+
+def shown(entry: AuditEntry) -> dict[str, Any]:
+    """What accounts/_audit_entries.html shows of an entry."""
+    detail = entry.detail or {}
+    return {
+        "entry": entry,
+        "what": action_in_words(entry.action),
+        "changes": changes(entry),
+        "reason": detail.get("reason", ""),
+        "origin": detail.get("origin") or {},
+        "erased": entry.detail is None,
+        "href": object_url(entry),
+    }
+
+
+def object_url(entry: AuditEntry) -> str:
+    try:
+        return reverse(f"admin:{entry.object_type.replace('.', '_')}_change", args=[entry.object_id])
+    except NoReverseMatch:
+        return ""
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ConsoleAdmin):
+    list_display = ("when", "who", "what", "about", "differs")
+    list_display_links = ("when", "what")
+    list_filter = (
+        ("at", RangeDateTimeFilter),
+        ("action", AllValuesCheckboxFilter),
+        ("object_type", AllValuesCheckboxFilter),
+    )
+    list_filter_submit = True
+    search_fields = ("actor_label", "object_label", "action")
+    search_help_text = "Who, what, or the name of what it is about"
+    ordering = ("-sequence",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+    @display(description="When", ordering="sequence")
+    def when(self, entry: AuditEntry) -> str:
+        return time_cell(entry.at)
+
+    @display(description="Who", ordering="actor_label")
+    def who(self, entry: AuditEntry) -> str:
+        return entry.actor_label
+
+    @display(description="What", ordering="action")
+    def what(self, entry: AuditEntry) -> str:
+        return action_in_words(entry.action)
+
+    @display(description="About", ordering="object_label")
+    def about(self, entry: AuditEntry) -> SafeString | str:
+        href = object_url(entry)
+        return (
+            format_html('<a class="fc-link" href="{}">{}</a>', href, entry.object_label) if href else entry.object_label
+        )
+
+    @display(description="Changes")
+    def differs(self, entry: AuditEntry) -> str:
+        names = [change["field"] for change in changes(entry)]
+        return ", ".join(names[:3]) + (" …" if len(names) > 3 else "") if names else "—"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        entry = self.found(request, object_id)
+        context = {"original": entry, "title": str(entry), "shown": shown(entry)}
+        return self.page(request, "accounts/audit_entry.html", context)

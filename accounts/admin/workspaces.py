@@ -1,0 +1,171 @@
+"""The settings page of the current workspace, its UponAI key, and changing to another workspace."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminTextareaWidget
+
+from accounts import countries, workspaces
+from accounts.admin.base import ConsoleAdmin, VerbForm, acting
+from accounts.admin.display import CountryField
+from accounts.middleware import SESSION_KEY
+from accounts.models import ApiToken, Membership, UponaiKey, Workspace
+
+SHORTEST_KEY = 8
+OVERLAPS = {"0": timedelta(0), "1": timedelta(hours=1), "24": timedelta(hours=24)}
+
+
+def time_zone_choices() -> list[tuple[str, str]]:
+    names = (
+        name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/"))
+    )
+    return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in sorted(names))]
+
+
+class PricesField(forms.CharField):
+    """Prices by country, one "GB 0.05" a line."""
+
+    widget = UnfoldAdminTextareaWidget({"rows": 4, "placeholder": "GB 0.05", "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return (
+            "\n".join(f"{code} {price}" for code, price in sorted(value.items())) if isinstance(value, dict) else value
+        )
+
+    def to_python(self, value: Any) -> dict[str, float]:  # type: ignore[override]
+        if isinstance(value, dict):
+            return value
+        lines = [line.split() for line in (value or "").splitlines() if line.strip()]
+        return dict(self._price(line) for line in lines)
+
+    def _price(self, words: list[str]) -> tuple[str, float]:
+        code = words[0].upper()
+        if len(words) != 2 or code not in countries.CODES:
+            raise ValidationError(
+                f"“{' '.join(words)[:40]}”: write a country's two letters and a price, such as GB 0.05."
+            )
+        try:
+            price = Decimal(words[1])
+        except InvalidOperation:
+            price = Decimal(-1)
+        if not price.is_finite() or not 0 <= price < 1000:
+            raise ValidationError(f"{code}: “{words[1][:20]}” is not a price in US dollars a minute.")
+        return code, float(price)
+
+
+class WorkspaceForm(VerbForm):
+    home_country = CountryField(help_text="Calls elsewhere count as international.")
+    time_zone = forms.ChoiceField(
+        choices=time_zone_choices,
+        widget=UnfoldAdminSelect2Widget(),
+        help_text="Days, hours and charts are counted in it.",
+    )
+    carrier_prices = PricesField(
+        required=False,
+        label="Your carrier's prices",
+        help_text="US dollars a minute where they differ from the built-in table, one country a line: GB 0.05",
+    )
+
+    class Meta:
+        model = Workspace
+        fields = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices")
+
+
+@admin.register(Workspace)
+class WorkspaceAdmin(ConsoleAdmin):
+    form = WorkspaceForm
+    fieldsets = (
+        (None, {"fields": ("name", ("home_country", "time_zone"))}),
+        ("Prices", {"fields": ("agent_minute_price", "carrier_prices")}),
+    )
+    change_form_outer_after_template = "accounts/_workspace_sections.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
+        workspace = getattr(request, "workspace", None)
+        return super().get_queryset(request).filter(pk=workspace.pk if workspace else None)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        workspace = getattr(request, "workspace", None)
+        if workspace is None:
+            raise PermissionDenied
+        return redirect(self.change_url(workspace))
+
+    def run_verb(self, request: HttpRequest, row: Any, form: Any, *, creating: bool) -> Workspace:
+        stored = Workspace.objects.get(pk=row.pk)
+        given = {name: form.cleaned_data[name] for name in workspaces.SETTINGS_FIELDS if name in form.cleaned_data}
+        changes = {name: value for name, value in given.items() if getattr(stored, name) != value}
+        if changes:
+            workspaces.change_settings(workspace=stored, **changes, **acting(request))
+        return stored
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        messages.success(request, "The settings are saved.")
+        return redirect(self.change_url(obj))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        workspace = self.found(request, object_id)
+        return super().change_view(request, object_id, form_url, self._sections(request, workspace))
+
+    def _sections(self, request: HttpRequest, workspace: Workspace) -> dict[str, Any]:
+        user, context = request.user, {"workspace": workspace, "title": "Settings"}
+        if user.has_perm("accounts.view_uponaikey"):
+            hooks = f"{settings.CONSOLE_URL}/hooks/{workspace.endpoint}"
+            context |= {
+                "uponai_keys": UponaiKey.objects.order_by("-created_at")[:5],
+                "webhooks": {"inbound": f"{hooks}/inbound", "events": f"{hooks}/events"},
+                "may_set_key": user.has_perm("accounts.change_uponaikey"),
+            }
+        if user.has_perm("accounts.view_membership"):
+            context["members"] = Membership.objects.select_related("user").order_by("user__email")
+        if user.has_perm("accounts.view_apitoken"):
+            context["tokens"] = ApiToken.objects.filter(revoked_at=None).order_by("name")
+        return context
+
+    # --- Buttons ------------------------------------------------------------------------------------
+
+    def own_urls(self) -> list[Any]:
+        return [
+            ("<int:object_id>/uponai-key/", "uponai_key", self.uponai_key_view),
+            ("enter/", "enter", self.enter_view),
+        ]
+
+    def uponai_key_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        if request.method != "POST" or not request.user.has_perm("accounts.change_uponaikey"):
+            raise PermissionDenied
+        workspace = self.found(request, object_id)
+        key = request.POST.get("key", "").strip()
+        if len(key) < SHORTEST_KEY or not key.isascii() or any(letter.isspace() for letter in key):
+            messages.error(request, "The UponAI key was not changed: what was entered cannot be a key.")
+            return redirect(self.change_url(workspace))
+        who = acting(request)
+        overlap = OVERLAPS.get(request.POST.get("overlap", ""), OVERLAPS["0"])
+        workspaces.set_uponai_key(workspace=workspace, key=key, old_verifies_until=who["now"] + overlap, **who)
+        messages.success(request, f"The key ending in {key[-4:]} is in use from now on.")
+        return redirect(self.change_url(workspace))
+
+    def enter_view(self, request: HttpRequest) -> HttpResponse:
+        """Works in another of one's workspaces from now on."""
+        if request.method != "POST":
+            raise PermissionDenied
+        slug = request.POST.get("workspace", "")
+        if slug not in {workspace.slug for workspace in request.workspaces}:  # type: ignore[attr-defined]
+            raise Http404("You do not work in this workspace.")
+        request.session[SESSION_KEY] = slug
+        return redirect(reverse("admin:index"))

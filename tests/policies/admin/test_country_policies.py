@@ -1,0 +1,205 @@
+"""The pages of country policies: saving a revision, refusals beside their field, stale edits, going back."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import AuditEntry
+from accounts.roles import Role
+from accounts.scoping import scoped
+from policies import actions
+from policies.models import CountryPolicy, SyncTarget
+from tests import factories
+from tests.signing_in import in_place, messages_of, signed_in
+
+
+def address(name: str, policy: CountryPolicy) -> str:
+    return reverse(f"admin:policies_countrypolicy_{name}", args=[policy.pk])
+
+
+def fresh(policy: CountryPolicy) -> CountryPolicy:
+    return CountryPolicy.objects.select_related("current_revision").get(pk=policy.pk)
+
+
+@pytest.fixture
+def policy(in_workspace):
+    return factories.make_policy(in_workspace, name="Desk", inbound=["CA", "US"], outbound=["US"])
+
+
+@pytest.fixture
+def editor(in_workspace):
+    return signed_in(in_workspace, Role.POLICY_EDITOR)
+
+
+def form(policy: CountryPolicy | None = None, **changes):
+    fields = {
+        "name": policy.name if policy else "New desk",
+        "inbound_mode": "list",
+        "inbound_countries": ["CA", "US"],
+        "outbound_mode": "list",
+        "outbound_countries": ["US"],
+    }
+    if policy:
+        fields["expected_revision"] = str(fresh(policy).current_revision.number)
+    return fields | changes
+
+
+def test_saving_makes_a_revision_for_every_number_that_follows(editor, in_workspace, policy):
+    numbers = [factories.make_phone_number(in_workspace, f"+1415555010{n}", policy=policy) for n in range(2)]
+
+    response = editor.post(address("change", policy), form(policy, inbound_countries=["GB", "US"], reason="London"))
+
+    assert response.status_code == 302
+    assert "revision 2" in messages_of(response)
+    assert "2 numbers" in messages_of(response)
+    revision = fresh(policy).current_revision
+    assert (revision.inbound["countries"], revision.reason) == (["GB", "US"], "London")
+    assert SyncTarget.objects.filter(phone_number__in=numbers, state="pending").count() == 2
+    assert AuditEntry.objects.order_by("-sequence").first().action == "country_policy.edit"
+
+
+def test_the_page_says_how_many_numbers_saving_changes(editor, in_workspace, policy):
+    factories.make_phone_number(in_workspace, policy=policy)
+
+    html = editor.get(address("change", policy)).content.decode()
+
+    assert "1 phone number</a> follows this policy." in html
+
+
+def test_classes_and_prefixes_are_kept_and_shown_again(editor, policy):
+    rules = {"outbound_class_premium_rate": "allow", "outbound_prefix_rules": "+4470 block\n+881 challenge"}
+
+    editor.post(address("change", policy), form(policy, **rules))
+
+    outbound = fresh(policy).current_revision.outbound
+    assert outbound["class_rules"] == {"premium_rate": "allow"}
+    assert outbound["prefix_rules"] == [
+        {"prefix": "+4470", "action": "block"},
+        {"prefix": "+881", "action": "challenge"},
+    ]
+    html = editor.get(address("change", policy)).content.decode()
+    assert "+4470 block\n+881 challenge" in html
+
+
+def test_a_preset_takes_the_place_of_the_list(editor, policy):
+    editor.post(address("change", policy), form(policy, inbound_preset="european_union"))
+
+    assert len(fresh(policy).current_revision.inbound["countries"]) == 27
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"inbound_countries": []}, "The list is empty."),
+        ({"inbound_mode": "unrestricted"}, "No restriction means that every country is allowed"),
+        ({"outbound_prefix_rules": "4470 block"}, "write a prefix and what to do with it"),
+        ({"name": ""}, "This field is required."),
+        ({"inbound_countries": ["RU"]}, "RU is not one of the available choices"),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_in_words_and_changes_nothing(editor, policy, change, words):
+    response = editor.post(address("change", policy), form(policy, **change))
+
+    assert response.status_code == 200
+    assert words in response.content.decode()
+    assert fresh(policy).current_revision.number == 1
+
+
+def test_a_stale_edit_is_told_keeps_its_entries_and_may_be_saved_again(editor, policy, now):
+    mine = form(policy, inbound_countries=["BR", "US"])
+    actions.edit_country_policy(
+        policy=policy, inbound={"countries": ["MX"]}, acting_user=None, now=now, reason="a colleague"
+    )
+
+    told = editor.post(address("change", policy), mine).content.decode()
+    assert fresh(policy).current_revision.inbound["countries"] == ["MX"]
+    editor.post(address("change", policy), mine | {"expected_revision": "2"})
+
+    assert "Somebody else saved a newer revision meanwhile" in told
+    assert "a colleague" in told
+    assert 'name="expected_revision" value="2"' in told
+    assert '<option value="BR" selected>' in told
+    assert fresh(policy).current_revision.inbound["countries"] == ["BR", "US"]
+
+
+def test_making_a_policy_needs_a_name_of_its_own(editor, policy):
+    where = reverse("admin:policies_countrypolicy_add")
+
+    taken = editor.post(where, form(name="Desk"))
+    made = editor.post(where, form())
+
+    assert "There is a country policy named “Desk” already." in taken.content.decode()
+    assert made.status_code == 302
+    assert CountryPolicy.objects.get(name="New desk").current_revision.outbound["countries"] == ["US"]
+
+
+def test_going_back_makes_the_old_rules_the_newest_revision(editor, policy, now):
+    actions.edit_country_policy(policy=policy, inbound={"countries": ["MX"]}, acting_user=None, now=now)
+
+    response = editor.post(address("revert", policy), {"revision": "1"})
+
+    assert "Back to revision 1, as revision 3." in messages_of(response)
+    assert fresh(policy).current_revision.inbound["countries"] == ["CA", "US"]
+
+
+def test_the_revisions_show_what_each_changed(editor, policy, now):
+    actions.edit_country_policy(policy=policy, inbound={"countries": ["CA", "MX"]}, acting_user=None, now=now)
+
+    html = editor.get(address("change", policy)).content.decode()
+
+    assert '<del class="fc-gone">US</del>' in html
+    assert '<ins class="fc-come">MX</ins>' in html
+
+
+def test_the_default_policy_is_chosen_in_a_panel_of_the_settings(editor, policy):
+    where = reverse("admin:policies_countrypolicy_default_panel")
+
+    html = in_place(editor, where, policy=str(policy.pk)).content.decode()
+
+    assert fresh(policy).is_default
+    assert "Saved." in html
+
+
+def test_a_viewer_reads_the_rules_and_cannot_post(in_workspace, policy):
+    client = signed_in(in_workspace, Role.VIEWER)
+
+    page = client.get(address("change", policy))
+    posts = [
+        client.post(address("change", policy), form(policy, name="Mine")),
+        client.post(address("revert", policy), {"revision": "1"}),
+        client.post(address("make_default", policy)),
+        client.post(reverse("admin:policies_countrypolicy_default_panel"), {"policy": str(policy.pk)}),
+        client.post(reverse("admin:policies_countrypolicy_add"), form()),
+    ]
+
+    assert "Canada" in page.content.decode()
+    assert [response.status_code for response in posts] == [403] * 5
+    assert (fresh(policy).name, fresh(policy).is_default) == ("Desk", False)
+
+
+def test_another_workspaces_policy_does_not_exist(in_workspace):
+    other = factories.make_workspace()
+    policy = factories.make_policy(other)
+    client = signed_in(in_workspace)
+
+    answers = [
+        client.get(address("change", policy)),
+        client.post(address("revert", policy), {"revision": "1"}),
+        client.post(address("make_default", policy)),
+        client.post(reverse("admin:policies_countrypolicy_default_panel"), {"policy": str(policy.pk)}),
+    ]
+
+    assert [response.status_code for response in answers] == [404] * 4
+    with scoped(other.pk):
+        assert not fresh(policy).is_default
+
+
+def test_the_list_links_to_the_numbers_that_follow(editor, in_workspace, policy):
+    factories.make_phone_number(in_workspace, policy=policy)
+
+    html = editor.get(reverse("admin:policies_countrypolicy_changelist")).content.decode()
+
+    assert f"policy__id__exact={policy.pk}" in html
+    numbers = editor.get(reverse("admin:policies_phonenumber_changelist"), {"policy__id__exact": policy.pk})
+    assert "415-555-0100" in numbers.content.decode()
