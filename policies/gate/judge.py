@@ -79,6 +79,11 @@ def attempt_key(attempt: Attempt) -> AttemptKey:
     return AttemptKey(f"pair:{hashlib.sha256(pair).hexdigest()}", is_id=False)
 
 
+def id_of_decision(workspace_id: int, key: AttemptKey) -> uuid.UUID:
+    """The id of the decision about an attempt that UponAI named."""
+    return uuid.uuid5(DECISIONS, f"{workspace_id}:{key.text}")
+
+
 def _judge(
     loaded: LoadedSnapshot,
     attempt: Attempt,
@@ -93,7 +98,7 @@ def _judge(
         verdict = dataclasses.replace(verdict, degraded=True)
         if verdict.verdict is VerdictKind.ALLOW and loaded.age_seconds() > OLDEST_SNAPSHOT_SECONDS:
             verdict = dataclasses.replace(verdict, verdict=VerdictKind.GUARD)
-    decision_id = uuid.uuid5(DECISIONS, f"{loaded.workspace_id}:{key.text}") if key.is_id else uuid.uuid4()
+    decision_id = id_of_decision(loaded.workspace_id, key) if key.is_id else uuid.uuid4()
     latency_us = int((time.perf_counter() - started) * 1_000_000)
     return Judged(
         decision_id,

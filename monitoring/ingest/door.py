@@ -1,0 +1,34 @@
+"""The hot door of UponAI's events: keeps each before it is acknowledged, and looks at none of them now."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from accounts.encryption import CannotOpen
+from monitoring.ingest import inbox
+from policies.gate import door
+
+logger = logging.getLogger(__name__)
+
+LARGEST_BODY_BYTES = 8 * 1024 * 1024  # a call of hours, with its transcript word by word
+
+NOT_KEPT = b'{"status":"error","message":"The event could not be kept. Please send it again."}'
+
+
+@csrf_exempt
+def events(request: HttpRequest, endpoint: str) -> HttpResponse:
+    """Takes in an event. Any answer but 2xx makes UponAI send it again, so that is for events not kept."""
+    try:
+        admitted = door.admit(request, endpoint, largest_body_bytes=LARGEST_BODY_BYTES, recheck=True)
+        inbox.receive(admitted.loaded.workspace_id, admitted.body, now=timezone.now())
+    except door.TurnedAway as refusal:
+        return refusal.response
+    except (DatabaseError, CannotOpen) as trouble:
+        logger.error("An event could not be kept (%s); UponAI was told so.", trouble)
+        return door.answer(NOT_KEPT, status=503)
+    return HttpResponse(status=204)

@@ -1,0 +1,344 @@
+"""Events from their arrival to their effect on Call. The only writer of WebhookEvent; what an event means is `fold`'s.
+
+The rows are the queue of record; the bell only makes it prompt. A worker takes rows by a lease, and marks them done
+in the transaction of their effect: an event that is there and not done will be processed, however often it came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from celery import current_app
+from django.db import models, transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from accounts import encryption
+from accounts.scoping import current_workspace_id, scoped, unscoped
+from monitoring.ingest import fold, rollups
+from monitoring.models import Call, WebhookEvent
+from policies.engine.types import Attempt, Channel, Direction
+from policies.gate import judge
+from policies.models import Decision
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+BATCH = 100  # short transactions: on SQLite nobody else writes meanwhile
+MOST_ATTEMPTS = 12
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 300.0
+RING_AT_MOST_EVERY_SECONDS = 0.25
+"""A burst of events is one ring; the sweep finds what came just after it."""
+KEPT = timedelta(days=30)
+FORGET_AT_ONCE = 5000
+
+State = WebhookEvent.State
+Clock = Callable[[], datetime]
+
+
+class Unusable(Exception):
+    """An event that can have no effect, however often it is tried; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one event from another: its name and the call, or its bytes where we do not know better."""
+
+    event_key: str
+    event: str
+    call_reference: str
+
+
+# --- Receiving ------------------------------------------------------------------------------------
+
+
+def receive(workspace_id: int, body: bytes, *, now: datetime) -> None:
+    """Keeps a genuine event, once, and rings for its processing. Raises DatabaseError, CannotOpen."""
+    identity = identify(body)
+    row = WebhookEvent(
+        workspace_id=workspace_id,
+        event_key=identity.event_key,
+        event=identity.event,
+        call_reference=identity.call_reference,
+        sealed_body=_seal(workspace_id, identity.event_key, body),
+        received_at=now,
+        due_at=now,
+    )
+    with scoped(workspace_id):
+        WebhookEvent.objects.bulk_create([row], ignore_conflicts=True)
+    transaction.on_commit(lambda: ring(workspace_id))
+
+
+def identify(body: bytes) -> Identity:
+    """Total: bytes that are not JSON are an event without a name."""
+    payload = _parsed(body)
+    event = payload.get("event")
+    event = event if isinstance(event, str) else ""
+    reference = _details(payload).get("chat_id" if event.startswith("chat_") else "call_id")
+    reference = reference if isinstance(reference, str) else ""
+    key = f"{event}:{reference}"
+    if event not in fold.RANKS or not reference or len(reference) > _longest("call_reference") or "\x00" in key:
+        key = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    return Identity(key, _cut("event", event), _cut("call_reference", reference))
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _details(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    details = payload.get("chat" if str(payload.get("event")).startswith("chat_") else "call")
+    return details if isinstance(details, dict) else {}
+
+
+def _longest(column: str) -> int:
+    return int(WebhookEvent._meta.get_field(column).max_length or 0)
+
+
+def _cut(column: str, text: str) -> str:
+    return text[: _longest(column)].replace("\x00", "�")
+
+
+def _seal(workspace_id: int, event_key: str, body: bytes) -> str:
+    # Latin-1 has a character for every byte, so the bytes come back as they were.
+    return encryption.seal(**_place(workspace_id, event_key), secret=body.decode("latin-1"))
+
+
+def body_of(row: WebhookEvent) -> bytes:
+    """The event as UponAI sent it. Raises CannotOpen."""
+    return encryption.unseal(**_place(row.workspace_id, row.event_key), sealed=row.sealed_body).encode("latin-1")
+
+
+def _place(workspace_id: int, event_key: str) -> dict[str, Any]:
+    return {"workspace_id": workspace_id, "model": "webhookevent", "row": event_key, "field": "sealed_body"}
+
+
+_rung_at: dict[int, float] = {}
+
+
+def ring(workspace_id: int) -> None:
+    """Wakes a worker. Nothing is lost when nobody hears: the sweep finds the rows."""
+    started = time.monotonic()
+    if started - _rung_at.get(workspace_id, -1.0) < RING_AT_MOST_EVERY_SECONDS:
+        return
+    _rung_at[workspace_id] = started
+    try:
+        current_app.send_task(
+            "monitoring.tasks.process_events",
+            kwargs={"workspace_id": workspace_id},
+            retry=False,
+            ignore_result=True,
+        )
+    except (OperationalError, RedisError, OSError) as trouble:
+        logger.warning("The worker was not rung for events: %s. The sweep will find them.", trouble)
+
+
+# --- Processing -----------------------------------------------------------------------------------
+
+
+def due_workspaces(*, now: datetime) -> list[int]:
+    with unscoped(reason="the sweep serves every workspace"):
+        rows = WebhookEvent.objects.filter(due_at__lte=now)
+        return list(rows.order_by("workspace_id").values_list("workspace_id", flat=True).distinct())
+
+
+def process(workspace_id: int, *, clock: Clock) -> int:
+    """Processes what is due. Answers how many events were taken."""
+    total = 0
+    with scoped(workspace_id):
+        while token := _claim(now=clock()):
+            leased = list(WebhookEvent.objects.filter(lease_token=token, state=State.PROCESSING).order_by("id"))
+            total += len(leased)
+            _process_leased(leased, clock)
+    return total
+
+
+def _claim(*, now: datetime) -> uuid.UUID | None:
+    token = uuid.uuid4()
+    due = WebhookEvent.objects.filter(due_at__lte=now)
+    oldest = list(due.order_by("due_at", "id").values_list("pk", flat=True)[:BATCH])
+    taken = due.filter(pk__in=oldest).update(
+        state=State.PROCESSING,
+        due_at=now + LEASE,
+        lease_token=token,
+        attempts=models.F("attempts") + 1,
+    )
+    # When somebody else was quicker there may be more; the next look tells.
+    return token if taken else (_claim(now=now) if oldest else None)
+
+
+def _process_leased(leased: Sequence[WebhookEvent], clock: Clock) -> None:
+    readable: list[tuple[WebhookEvent, fold.Event | None]] = []
+    for row in leased:
+        try:
+            readable.append((row, _read(row)))
+        except Unusable as trouble:
+            _bury(row, trouble)
+        except encryption.CannotOpen as trouble:
+            _postpone(row, trouble, now=clock())
+    try:
+        _apply(readable, now=clock())
+    except Exception as trouble:
+        # One event of the batch must not hold up the others.
+        logger.warning("%s events could not be processed together: %s. One by one now.", len(readable), trouble)
+        for row, event in readable:
+            try:
+                _apply([(row, event)], now=clock())
+            except Exception as reason:
+                logger.exception("The event %s could not be processed.", row.event_key)
+                _postpone(row, reason, now=clock())
+
+
+def _read(row: WebhookEvent) -> fold.Event | None:
+    """None for an event that we do not know: it is kept, and has no effect. Raises Unusable, CannotOpen."""
+    if row.attempts > MOST_ATTEMPTS:
+        raise Unusable(f"It was begun {row.attempts - 1} times and never came to an end.")
+    body = body_of(row)
+    payload = _parsed(body)
+    if not payload:
+        raise Unusable("The body is not a JSON object.")
+    if row.event not in fold.RANKS:
+        logger.info("An event of the unknown kind %r was kept.", row.event)
+        return None
+    if row.event_key != f"{row.event}:{row.call_reference}":
+        raise Unusable("It names no call or chat.")
+    return fold.read(row.event, _details(payload), received_at=row.received_at)
+
+
+def _apply(readable: Iterable[tuple[WebhookEvent, fold.Event | None]], *, now: datetime) -> None:
+    """Folds events into their calls and marks them done, in one transaction."""
+    with transaction.atomic():
+        ours = _still_ours([row for row, _ in readable])
+        of_call: dict[str, list[fold.Event]] = defaultdict(list)
+        for row, event in readable:
+            if row.pk in ours and event is not None:
+                of_call[row.call_reference].append(event)
+        if of_call:
+            _write_calls(of_call, now=now)
+        WebhookEvent.objects.filter(pk__in=ours).update(
+            state=State.DONE, due_at=None, lease_token=None, processed_at=now, error=""
+        )
+
+
+def _still_ours(rows: Sequence[WebhookEvent]) -> set[int]:
+    """Locks the rows, without those whose lease ended and that somebody else has taken."""
+    if not rows:
+        return set()
+    leased = WebhookEvent.objects.filter(pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token)
+    return set(leased.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+def _write_calls(of_call: Mapping[str, Sequence[fold.Event]], *, now: datetime) -> None:
+    references = sorted(of_call)
+    decisions = _decisions(references)
+    there = set(Call.objects.filter(call_reference__in=references).values_list("call_reference", flat=True))
+    # Inserted first and locked then, both in order: whoever meets us at the same call waits, and folds after us.
+    Call.objects.bulk_create(
+        [_row(one, _folded(None, of_call[one], decisions.get(one)), now) for one in references if one not in there],
+        ignore_conflicts=True,
+    )
+    changed: list[Call] = []
+    left_hours: set[datetime] = set()
+    rows = Call.objects.filter(call_reference__in=references).select_for_update().order_by("call_reference")
+    for row in rows:
+        before = {column: getattr(row, column) for column in fold.COLUMNS}
+        after = _folded(before, of_call[row.call_reference], decisions.get(row.call_reference))
+        if after != before:
+            changed.append(_row(row.call_reference, after, now))
+        if _hour(after["started_at"]) != _hour(before["started_at"]):
+            left_hours.add(_hour(before["started_at"]))
+    Call.objects.bulk_create(
+        changed,
+        update_conflicts=True,
+        unique_fields=["workspace", "call_reference"],
+        update_fields=[*fold.COLUMNS, "changed_at"],
+    )
+    for hour in left_hours:
+        # The count follows rows to their new hour by itself, and would leave them in the old one too.
+        rollups.rebuild(workspace_id=changed[0].workspace_id, start=hour, end=hour + rollups.HOUR)
+
+
+def _folded(
+    row: Mapping[str, Any] | None, events: Sequence[fold.Event], decision: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    values = dict(row) if row else None
+    for event in events:
+        values = fold.fold(values, event)
+    if decision and values and values["decision_id"] is None:
+        values = fold.link(values, decision)
+    return values or {}
+
+
+def _row(reference: str, values: Mapping[str, Any], now: datetime) -> Call:
+    return Call(call_reference=reference, changed_at=now, **values)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+_DECIDED_CHANNELS: Final = (Channel.PHONE_CALL, Channel.SMS)
+
+
+def _decisions(references: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """What the inbound door decided about these calls and messages. Needs the scope of the workspace."""
+    workspace_id = current_workspace_id()
+    attempts = [
+        Attempt(direction=Direction.INBOUND, channel=channel, call_reference=reference)
+        for reference in references
+        for channel in _DECIDED_CHANNELS
+    ]
+    ids = [judge.id_of_decision(workspace_id, judge.attempt_key(attempt)) for attempt in attempts]
+    columns = ("decision_id", "direction", "phone_number", "peer", "peer_text", "country", "number_class")
+    rows = Decision.objects.filter(decision_id__in=ids).values("call_reference", *columns)
+    return {row["call_reference"]: row for row in rows}
+
+
+# --- When it does not work ------------------------------------------------------------------------
+
+
+def _postpone(row: WebhookEvent, trouble: Exception, *, now: datetime) -> None:
+    if row.attempts >= MOST_ATTEMPTS:
+        _bury(row, trouble)
+        return
+    ceiling = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**row.attempts)
+    wait = random.uniform(ceiling / 4, ceiling)  # noqa: S311  (jitter, no secret)
+    _ours(row).update(
+        state=State.FAILED, due_at=now + timedelta(seconds=wait), lease_token=None, error=_sentence(trouble)
+    )
+
+
+def _bury(row: WebhookEvent, trouble: Exception) -> None:
+    logger.error("The event %s is given up: %s", row.event_key, trouble)
+    _ours(row).update(state=State.DEAD, due_at=None, lease_token=None, error=_sentence(trouble))
+
+
+def _ours(row: WebhookEvent) -> models.QuerySet[WebhookEvent]:
+    return WebhookEvent.objects.filter(pk=row.pk, lease_token=row.lease_token)
+
+
+def _sentence(trouble: Exception) -> str:
+    return f"{type(trouble).__name__}: {trouble}"[:500].replace("\x00", "�")
+
+
+def forget_old(*, now: datetime) -> int:
+    """Deletes a batch of events older than KEPT that need nothing any more. Answers how many."""
+    with unscoped(reason="retention is the same for every workspace"):
+        old = WebhookEvent.objects.filter(received_at__lt=now - KEPT, due_at=None)
+        ids = list(old.order_by("received_at").values_list("pk", flat=True)[:FORGET_AT_ONCE])
+        return WebhookEvent.objects.filter(pk__in=ids).delete()[0]

@@ -1,0 +1,173 @@
+"""Usage by the hour, counted anew from the raw rows. The only writer of UsageBucket and RollupProgress.
+
+An hour that new rows touch is deleted and counted again as a whole, so counting twice changes nothing and
+late events put themselves right. `blocked` counts decisions; what came about is counted from calls alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import models, transaction
+from django.db.models import Case, Count, Exists, Max, OuterRef, Q, Sum, Value, When
+from django.db.models.functions import TruncHour
+
+from accounts.scoping import scoped
+from monitoring.models import Call, RollupProgress, UsageBucket
+from policies.models import Decision
+
+HOUR = timedelta(hours=1)
+# Rows become visible when their transaction commits, not in the order of their numbers and times. So what is
+# younger than this stays "new", and its hours are counted again, until no older row can appear before it.
+OVERLAP = timedelta(seconds=30)
+# The first count of a long history is cut into transactions that nobody has to wait for.
+HOURS_AT_ONCE = 48
+BATCH = 1000
+
+DIMENSIONS = ("hour", "direction", "channel", "country", "number_class", "outcome", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class RollupReport:
+    """How many hours were counted anew, and into how many buckets."""
+
+    hours: int = 0
+    buckets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """The hours that rows since the last count touch, and how far the next count may leave out."""
+
+    hours: list[datetime]
+    decisions_until: int
+    calls_until: datetime | None
+
+
+def roll_up(*, workspace_id: int, now: datetime) -> RollupReport:
+    """Counts the hours that rows since the last time touch. One small query when there are none.
+
+    A call whose `started_at` moves into another hour leaves its old hour to `rebuild`.
+    """
+    with scoped(workspace_id):
+        if not _has_news():
+            return RollupReport()
+        progress, _ = RollupProgress.objects.get_or_create(workspace_id=workspace_id)
+        news = _news(progress, now=now)
+        buckets = sum(_recount(workspace_id, chunk) for chunk in _chunks(news.hours))
+        _advance(workspace_id, news)
+        return RollupReport(len(news.hours), buckets)
+
+
+def rebuild(*, workspace_id: int, start: datetime, end: datetime) -> RollupReport:
+    """Counts every hour from `start` to before `end` anew. Progress stays where it is."""
+    with scoped(workspace_id):
+        RollupProgress.objects.get_or_create(workspace_id=workspace_id)
+        first = _hour(start)
+        hours = [first + HOUR * number for number in range(_hours_between(first, end))]
+        buckets = sum(_recount(workspace_id, chunk) for chunk in _chunks(hours))
+    return RollupReport(len(hours), buckets)
+
+
+def begin(*, workspace_id: int, calls_until: datetime) -> None:
+    """Starts the progress of a workspace whose older calls are counted by `rebuild`."""
+    with scoped(workspace_id):
+        RollupProgress.objects.get_or_create(workspace_id=workspace_id, defaults={"calls_until": calls_until})
+
+
+def _has_news() -> bool:
+    """Reads without a transaction: on SQLite even a reading one would keep writers out."""
+    decisions = Decision.objects.filter(id__gt=OuterRef("decisions_until"))
+    calls = Call.objects.filter(changed_at__gt=OuterRef("calls_until"))
+    has_calls = Case(When(calls_until=None, then=Exists(Call.objects.all())), default=Exists(calls))
+    news = RollupProgress.objects.values_list(Exists(decisions), has_calls).first()
+    return news is None or any(news)
+
+
+def _news(progress: RollupProgress, *, now: datetime) -> News:
+    decisions = Decision.objects.filter(id__gt=progress.decisions_until)
+    calls = Call.objects.all()
+    if progress.calls_until is not None:
+        calls = calls.filter(changed_at__gt=progress.calls_until)
+    # How far to go first, then the hours: a row that arrives in between is new again next time.
+    decisions_until = decisions.filter(recorded_at__lte=now - OVERLAP).aggregate(until=Max("id"))["until"]
+    calls_until = calls.filter(changed_at__lte=now - OVERLAP).aggregate(until=Max("changed_at"))["until"]
+    hours = {*_hours_of(decisions.filter(verdict="block"), "at"), *_hours_of(calls, "started_at")}
+    return News(sorted(hours), decisions_until or progress.decisions_until, calls_until or progress.calls_until)
+
+
+def _hours_of(rows: models.QuerySet, moment: str) -> Iterable[datetime]:
+    hours = rows.annotate(hour=TruncHour(moment, tzinfo=UTC)).order_by().values_list("hour", flat=True)
+    return hours.distinct()
+
+
+def _recount(workspace_id: int, hours: list[datetime]) -> int:
+    """Deletes and counts some hours in one transaction, one worker at a time."""
+    with transaction.atomic():
+        RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
+        buckets: list[UsageBucket] = []
+        for start, end in _runs(hours):
+            UsageBucket.objects.filter(hour__gte=start, hour__lt=end).delete()
+            buckets += _blocked(start, end)
+            buckets += _calls(start, end)
+        UsageBucket.objects.bulk_create(buckets, batch_size=BATCH)
+    return len(buckets)
+
+
+def _blocked(start: datetime, end: datetime) -> Iterator[UsageBucket]:
+    rows = Decision.objects.filter(verdict="block", at__gte=start, at__lt=end)
+    rows = rows.annotate(hour=TruncHour("at", tzinfo=UTC), outcome=Value(UsageBucket.Outcome.BLOCKED.value))
+    for row in rows.order_by().values(*DIMENSIONS).annotate(calls=Count("id")):
+        yield UsageBucket(**row)
+
+
+def _calls(start: datetime, end: datetime) -> Iterator[UsageBucket]:
+    rows = Call.objects.filter(started_at__gte=start, started_at__lt=end)
+    came_about = Q(status__in=("ongoing", "ended")) | Q(duration_ms__gt=0)
+    rows = rows.annotate(
+        hour=TruncHour("started_at", tzinfo=UTC),
+        outcome=Case(
+            When(came_about, then=Value(UsageBucket.Outcome.CONNECTED.value)),
+            default=Value(UsageBucket.Outcome.NOT_CONNECTED.value),
+        ),
+        reason=Value(""),
+    )
+    counted = rows.order_by().values(*DIMENSIONS)
+    for row in counted.annotate(calls=Count("id"), milliseconds=Sum("duration_ms"), cents=Sum("cost_cents")):
+        seconds, cents = round(row.pop("milliseconds") / 1000), row.pop("cents")
+        yield UsageBucket(**row, seconds=seconds, cost_cents=cents)
+
+
+def _advance(workspace_id: int, news: News) -> None:
+    """Moves progress forward, never back: another worker may have come further meanwhile."""
+    rows = RollupProgress.objects.filter(workspace_id=workspace_id)
+    rows.filter(decisions_until__lt=news.decisions_until).update(decisions_until=news.decisions_until)
+    if news.calls_until is not None:
+        behind = Q(calls_until=None) | Q(calls_until__lt=news.calls_until)
+        rows.filter(behind).update(calls_until=news.calls_until)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _hours_between(first: datetime, end: datetime) -> int:
+    return max(0, -((first - end) // HOUR))
+
+
+def _chunks(hours: list[datetime]) -> Iterator[list[datetime]]:
+    for position in range(0, len(hours), HOURS_AT_ONCE):
+        yield hours[position : position + HOURS_AT_ONCE]
+
+
+def _runs(hours: list[datetime]) -> list[tuple[datetime, datetime]]:
+    """Hours in a row become one range: one query for it instead of one an hour."""
+    runs: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        if runs and runs[-1][1] == hour:
+            runs[-1] = (runs[-1][0], hour + HOUR)
+        else:
+            runs.append((hour, hour + HOUR))
+    return runs

@@ -1,0 +1,45 @@
+"""What the worker does for monitoring. Each task calls one function, which the rows make repeatable."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from accounts.models import Workspace
+from monitoring.ingest import inbox, rollups
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="monitoring.tasks.roll_up")
+def roll_up(**_: Any) -> None:
+    """Brings every workspace's usage by the hour up to date. One that fails does not stop the others."""
+    for workspace_id in Workspace.objects.order_by("pk").values_list("pk", flat=True):
+        try:
+            rollups.roll_up(workspace_id=workspace_id, now=timezone.now())
+        except Exception:
+            logger.exception("The usage of workspace %s could not be counted; trying again.", workspace_id)
+
+
+@shared_task(name="monitoring.tasks.process_events")
+def process_events(workspace_id: int, **_: Any) -> None:
+    inbox.process(workspace_id, clock=timezone.now)
+
+
+@shared_task(name="monitoring.tasks.sweep_events")
+def sweep_events(**_: Any) -> None:
+    """Processes every event that is due: those nobody rang for, and those whose time has come again."""
+    for workspace_id in inbox.due_workspaces(now=timezone.now()):
+        try:
+            inbox.process(workspace_id, clock=timezone.now)
+        except Exception:
+            logger.exception("The events of workspace %s could not be processed; trying again.", workspace_id)
+
+
+@shared_task(name="monitoring.tasks.forget_events")
+def forget_events(**_: Any) -> None:
+    while inbox.forget_old(now=timezone.now()):
+        pass
