@@ -14,7 +14,7 @@ def main() -> None:
         own_python = Path(__file__).resolve().parent / ".venv" / "bin" / "python"
         if not own_python.exists() or Path(sys.prefix) == own_python.parent.parent:
             sys.exit("The console's libraries are not installed yet. Install them with: make run")
-        os.execv(own_python, [str(own_python), *sys.argv])
+        os.execv(own_python, [str(own_python), *sys.argv])  # noqa: S606  (no shell is wanted)
     execute_from_command_line(sys.argv)
 
 

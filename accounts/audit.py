@@ -55,9 +55,7 @@ def record(
 ) -> AuditEntry:
     """Appends an entry about `subject`, in the transaction of the change that it tells of."""
     if not transaction.get_connection().in_atomic_block:
-        raise transaction.TransactionManagementError(
-            "An audit entry belongs into the transaction of its change."
-        )
+        raise transaction.TransactionManagementError("An audit entry belongs into the transaction of its change.")
     detail = {"before": before, "after": after, "reason": reason, "origin": _origin.get() or {}}
     detail = orjson.loads(orjson.dumps(detail, default=str))
     with unscoped(reason="the chain's newest link, by its workspace"):
@@ -105,9 +103,7 @@ def verify(workspace_id: int) -> Verification:
                 return Verification(count, count + 1, problem)
             previous, count = entry.digest, count + 1
     if head and (head.sequence, head.digest) != (count, previous):
-        return Verification(
-            count, count + 1, f"entries {count + 1} to {head.sequence} are missing at the end"
-        )
+        return Verification(count, count + 1, f"entries {count + 1} to {head.sequence} are missing at the end")
     return Verification(count)
 
 
@@ -154,6 +150,4 @@ def _label(acting_user: Acting) -> str:
         return SYSTEM
     if isinstance(acting_user, ApiToken):
         return f"API token {acting_user.name}"[:200]
-    return (
-        f"{acting_user.name} <{acting_user.email}>".strip()[:200] if acting_user.name else acting_user.email
-    )
+    return f"{acting_user.name} <{acting_user.email}>".strip()[:200] if acting_user.name else acting_user.email

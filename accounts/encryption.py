@@ -59,9 +59,7 @@ def audit_key(workspace_id: int) -> bytes:
 
 def _current_key(workspace_id: int, purpose: DataKey.Purpose) -> tuple[UUID, bytes]:
     with unscoped(reason="a data key is found by its workspace, which the caller names"):
-        row = (
-            DataKey.objects.filter(workspace_id=workspace_id, purpose=purpose).order_by("-created_at").first()
-        )
+        row = DataKey.objects.filter(workspace_id=workspace_id, purpose=purpose).order_by("-created_at").first()
         if row is None:
             row = _make_key(workspace_id, purpose)
     return row.pk, _data_key(row.pk)
@@ -98,9 +96,7 @@ def forget_keys() -> None:
 def _wrap(key: bytes, data_key_id: UUID) -> str:
     wrapping = _wrapping_keys()[0]
     nonce = os.urandom(NONCE_BYTES)
-    return (
-        f"{_fingerprint(wrapping)}.{_encode(nonce + AESGCM(wrapping).encrypt(nonce, key, data_key_id.bytes))}"
-    )
+    return f"{_fingerprint(wrapping)}.{_encode(nonce + AESGCM(wrapping).encrypt(nonce, key, data_key_id.bytes))}"
 
 
 def _unwrap(wrapped: str, data_key_id: UUID) -> bytes:

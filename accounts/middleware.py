@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts import audit
+from accounts.addresses import client_address
 from accounts.models import Workspace
 from accounts.scoping import scoped
 from accounts.workspaces import workspaces_of
@@ -28,7 +29,7 @@ class CurrentWorkspace:
         request_id = uuid.uuid4().hex
         workspace = self._workspace(request)
         request.workspace = workspace  # type: ignore[attr-defined]
-        with audit.origin(ip=request.META.get("REMOTE_ADDR", ""), request_id=request_id, via="console"):
+        with audit.origin(ip=client_address(request), request_id=request_id, via="console"):
             if workspace is None:
                 return self.get_response(request)
             with scoped(workspace.pk), timezone.override(zoneinfo.ZoneInfo(workspace.time_zone)):

@@ -22,9 +22,7 @@ class Role(models.TextChoices):
 
 
 def _all(app: str, *models_: str) -> frozenset[str]:
-    return frozenset(
-        f"{app}.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in models_
-    )
+    return frozenset(f"{app}.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in models_)
 
 
 def _view(app: str, *models_: str) -> frozenset[str]:

@@ -107,15 +107,9 @@ def find_token(text: str, *, now: datetime) -> ApiToken | None:
         return None
     with unscoped(reason="a token tells its workspace"):
         token = (
-            ApiToken.objects.select_related("workspace")
-            .filter(prefix=text[: len(MARK) + IDENTIFIER_LENGTH])
-            .first()
+            ApiToken.objects.select_related("workspace").filter(prefix=text[: len(MARK) + IDENTIFIER_LENGTH]).first()
         )
-        if (
-            token is None
-            or not hmac.compare_digest(token.secret_sha256, _hash(text))
-            or not token.is_valid(now)
-        ):
+        if token is None or not hmac.compare_digest(token.secret_sha256, _hash(text)) or not token.is_valid(now):
             return None
         if token.last_used_at is None or now - token.last_used_at > LAST_USED_PRECISION:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)

@@ -62,9 +62,7 @@ def change_settings(*, workspace: Workspace, acting_user: Acting, now: datetime,
     return workspace
 
 
-def add_member(
-    *, workspace: Workspace, user: User, role: Role, acting_user: Acting, now: datetime
-) -> Membership:
+def add_member(*, workspace: Workspace, user: User, role: Role, acting_user: Acting, now: datetime) -> Membership:
     """Gives a person a role, or another one."""
     with scoped(workspace.pk), transaction.atomic():
         membership, _ = Membership.objects.update_or_create(
@@ -124,9 +122,9 @@ def uponai_key(workspace_id: int) -> str:
 def webhook_secrets(workspace_id: int, now: datetime) -> list[str]:
     """The keys that UponAI may have signed a webhook with, newest first."""
     with scoped(workspace_id):
-        rows = UponaiKey.objects.filter(
-            models.Q(verifies_until=None) | models.Q(verifies_until__gt=now)
-        ).order_by("-created_at")
+        rows = UponaiKey.objects.filter(models.Q(verifies_until=None) | models.Q(verifies_until__gt=now)).order_by(
+            "-created_at"
+        )
         return [_opened(row) for row in rows]
 
 

@@ -34,9 +34,7 @@ X_FRAME_OPTIONS = "DENY"
 
 UPONAI_API_URL = environment.text("UPONAI_API_URL", "https://api.uponai.com").rstrip("/")
 # UponAI's own name first, then that of its upstream; both present and different is refused.
-UPONAI_SIGNATURE_HEADERS = environment.words(
-    "UPONAI_SIGNATURE_HEADERS", "X-UponAI-Signature,X-Retell-Signature"
-)
+UPONAI_SIGNATURE_HEADERS = environment.words("UPONAI_SIGNATURE_HEADERS", "X-UponAI-Signature,X-Retell-Signature")
 
 # --- The demo -------------------------------------------------------------------------------------
 

@@ -55,14 +55,10 @@ class PolicyRevision(WorkspaceModel):
     outbound = models.JSONField(default=every_country)
     reason = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["policy", "number"], name="policy_revision_number_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["policy", "number"], name="policy_revision_number_once")]
 
     def __str__(self) -> str:
         return f"revision {self.number}"
@@ -160,9 +156,7 @@ class Decision(WorkspaceModel):
     ip = models.GenericIPAddressField(null=True)
     public_key = models.CharField(max_length=120, blank=True)
     subject = models.CharField(max_length=120, blank=True)
-    call_reference = models.CharField(
-        max_length=120, blank=True, help_text="UponAI's id of the call or chat."
-    )
+    call_reference = models.CharField(max_length=120, blank=True, help_text="UponAI's id of the call or chat.")
     policy_id = models.BigIntegerField(null=True)
     policy_revision = models.PositiveIntegerField(null=True)
     trace = models.JSONField(default=list)
@@ -195,9 +189,7 @@ class RefusedWebhook(WorkspaceModel):
     requests = models.PositiveBigIntegerField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "hour", "problem"], name="refused_webhook_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["workspace", "hour", "problem"], name="refused_webhook_once")]
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}h {self.problem}: {self.requests}"

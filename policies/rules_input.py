@@ -66,13 +66,9 @@ def direction_rules(
     """`current` with what `given` names, in the shape of a revision. Raises Refused naming the part of `field`."""
     if not isinstance(given, Mapping):
         raise Refused.one(field, "invalid", f"{field} must be an object with mode and countries.")
-    unknown = sorted(
-        str(name) for name in given.keys() - {"mode", "countries", "class_rules", "prefix_rules"}
-    )
+    unknown = sorted(str(name) for name in given.keys() - {"mode", "countries", "class_rules", "prefix_rules"})
     if unknown:
-        raise Refused.one(
-            f"{field}.{unknown[0]}", "unknown_field", f"{field} has no part named {unknown[0]!r}."
-        )
+        raise Refused.one(f"{field}.{unknown[0]}", "unknown_field", f"{field} has no part named {unknown[0]!r}.")
     merged = {**current, **given}
     if given.get("countries") and "mode" not in given:
         merged["mode"] = "list"

@@ -72,6 +72,8 @@ class ConsoleAdmin(ModelAdmin):
     form = VerbForm
     refusals: tuple[type[Exception], ...] = (ValidationError,)
     show_full_result_count = False
+    empty_words: Mapping[str, str] = {"icon": "inbox", "title": "Nothing here yet"}
+    """What an empty list says: `icon`, `title`, and `text`, how to get something there."""
     list_per_page = 50
     view_on_site = False
     save_as = False

@@ -106,6 +106,11 @@ class PublicKeyForm(VerbForm):
 @admin.register(PublicKey)
 class PublicKeyAdmin(ConsoleAdmin):
     form = PublicKeyForm
+    empty_words = {
+        "icon": "vpn_key",
+        "title": "No public keys yet",
+        "text": "The keys that your web pages show would be here, each with its web sites, channels and protection.",
+    }
     list_display = ("name", "shown_key", "may_start", "protection", "sites", "state", "used")
     list_filter = (("status", ChoicesRadioFilter), ("kind", ChoicesRadioFilter), ("mode", ChoicesRadioFilter))
     list_filter_submit = True

@@ -69,6 +69,11 @@ class KycRecordForm(VerbForm):
 @admin.register(Subject)
 class SubjectAdmin(ConsoleAdmin):
     form = SubjectForm
+    empty_words = {
+        "icon": "person_search",
+        "title": "No subjects yet",
+        "text": "The end users whose identity is checked would be here, by name, reference and phone number.",
+    }
     list_display = ("name", "reference", "shown_phone", "email", "residence", "shown_records")
     search_fields = ("name", "reference", "phone", "email")
     search_help_text = "Name, reference, phone or e-mail"
@@ -120,6 +125,11 @@ class SubjectAdmin(ConsoleAdmin):
 @admin.register(KycRecord)
 class KycRecordAdmin(ConsoleAdmin):
     form = KycRecordForm
+    empty_words = {
+        "icon": "badge",
+        "title": "No KYC records yet",
+        "text": "Identity checks would be here, the longest waiting first. Open one for a subject.",
+    }
     list_display = ("shown_subject", "shown_level", "shown_state", "waiting", "declared", "expires")
     list_display_links = ("shown_subject",)
     list_filter = (("state", ChoicesCheckboxFilter), ("level", ChoicesDropdownFilter))

@@ -46,6 +46,11 @@ class ApiTokenForm(VerbForm):
 @admin.register(ApiToken)
 class ApiTokenAdmin(ConsoleAdmin):
     form = ApiTokenForm
+    empty_words = {
+        "icon": "token",
+        "title": "No API tokens yet",
+        "text": "A token lets your own systems use the REST API. Make one with only the scopes it needs.",
+    }
     list_display = ("name", "prefix", "shown_scopes", "by", "used", "ends", "state")
     search_fields = ("name", "prefix")
     search_help_text = "Name, or how the token begins"

@@ -43,6 +43,25 @@ KINDS = {
 }
 
 
+# What a client can do about each kind, for the page that `type` points to.
+REMEDIES = {
+    "malformed": "Send one JSON value as the body. `detail` tells where reading stopped.",
+    "unauthenticated": "Send `Authorization: Bearer fc_…`. Tokens expire, and can be revoked.",
+    "scope-missing": "Ask for a token with the scope that `detail` names.",
+    "not-found": "Check the address. What belongs to another workspace looks the same as what does not exist.",
+    "method-not-allowed": "See the Allow header.",
+    "conflict": "Read again, and repeat.",
+    "length-required": "Send a Content-Length.",
+    "stale": "Read it again: its ETag is the version to name in If-Match.",
+    "too-large": "Send less at once.",
+    "unsupported-media-type": "Send `Content-Type: application/json`.",
+    "invalid": "`errors` names each field, with a stable code for programs and a sentence for people.",
+    "rate-limited": "Wait as long as Retry-After says.",
+    "internal": "It was noted. The X-Request-Id header of the answer finds it in the log.",
+    "unavailable": "Repeat in some seconds. Nothing was changed.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """`field` is empty where the trouble is with the whole request."""

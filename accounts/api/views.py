@@ -25,6 +25,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from accounts import audit
+from accounts.addresses import client_address
 from accounts.api.openapi import ProblemSchema
 from accounts.api.problems import LengthRequired, Stale, TooLarge
 from accounts.models import ApiToken
@@ -82,7 +83,7 @@ class WorkspaceView:
         super().perform_authentication(request)  # type: ignore[misc]
         if isinstance(request.auth, ApiToken):
             self._surroundings.enter_context(scoped(request.auth.workspace_id))
-            address = request.META.get("REMOTE_ADDR", "")
+            address = client_address(request)
             self._surroundings.enter_context(audit.origin(ip=address, request_id=self.request_id, via="api"))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -55,9 +55,7 @@ class AuditEntry(WorkspaceModel):
 
     class Meta:
         verbose_name_plural = "audit log"
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "sequence"], name="audit_entry_sequence_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["workspace", "sequence"], name="audit_entry_sequence_once")]
         indexes = [
             models.Index(fields=["workspace", "-at"], name="audit_entry_newest"),
             models.Index(fields=["workspace", "object_type", "object_id"], name="audit_entry_object"),

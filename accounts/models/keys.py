@@ -24,9 +24,7 @@ class DataKey(WorkspaceModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["workspace", "purpose", "generation"], name="data_key_generation_once"
-            )
+            models.UniqueConstraint(fields=["workspace", "purpose", "generation"], name="data_key_generation_once")
         ]
 
 
@@ -59,9 +57,7 @@ class ApiToken(WorkspaceModel):
     name = models.CharField(max_length=80)
     prefix = models.CharField(max_length=20, unique=True, editable=False)
     secret_sha256 = models.CharField(max_length=64, editable=False)
-    scopes = models.JSONField(
-        default=list, help_text='Such as ["phone-numbers:read"], or ["*"] for everything.'
-    )
+    scopes = models.JSONField(default=list, help_text='Such as ["phone-numbers:read"], or ["*"] for everything.')
     created_by = models.ForeignKey(
         "accounts.User", null=True, blank=True, on_delete=models.SET_NULL, editable=False, related_name="+"
     )

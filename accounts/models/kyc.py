@@ -20,9 +20,7 @@ class Subject(WorkspaceModel):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "reference"], name="subject_reference_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["workspace", "reference"], name="subject_reference_once")]
 
     def __str__(self) -> str:
         return self.name

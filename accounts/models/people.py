@@ -136,9 +136,7 @@ class Membership(WorkspaceModel):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["workspace", "user"], name="membership_once_per_workspace")
-        ]
+        constraints = [models.UniqueConstraint(fields=["workspace", "user"], name="membership_once_per_workspace")]
 
     def __str__(self) -> str:
         return f"{self.user}, {self.get_role_display()}"

@@ -20,8 +20,6 @@ from typing import Any, Final
 import orjson
 from celery import current_app
 from django.db import models, transaction
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from accounts import encryption
 from accounts.scoping import current_workspace_id, scoped, unscoped
@@ -144,7 +142,7 @@ def ring(workspace_id: int) -> None:
             retry=False,
             ignore_result=True,
         )
-    except (OperationalError, RedisError, OSError) as trouble:
+    except Exception as trouble:  # whatever it is: the event is kept, and UponAI is to hear so
         logger.warning("The worker was not rung for events: %s. The sweep will find them.", trouble)
 
 

@@ -38,6 +38,11 @@ def direction_fieldsets(direction: str, title: str) -> tuple[Any, ...]:
 @admin.register(CountryPolicy)
 class CountryPolicyAdmin(ConsoleAdmin):
     form = CountryPolicyForm
+    empty_words = {
+        "icon": "public",
+        "title": "No country policies yet",
+        "text": "Named sets of rules would be here. Imported numbers bring one each; make one that they can share.",
+    }
     refusals = (ValidationError, Refused, StaleEdit)
     list_display = ("name", "revision", "followers", "inbound", "outbound", "default")
     list_select_related = ("current_revision",)

@@ -55,6 +55,12 @@ class PhoneNumberAdmin(ConsoleAdmin):
     list_filter = (("sync_target__state", ChoicesCheckboxFilter), ("policy", RelatedDropdownFilter))
     list_filter_submit = True
     list_select_related = ("policy__current_revision", "sync_target")
+    empty_words = {
+        "icon": "dialpad",
+        "title": "No phone numbers yet",
+        "text": "Your numbers at UponAI would be here, each with the countries it may be called from and may call. "
+        "Enter the UponAI key in the settings, then import them.",
+    }
     list_before_template = "policies/phone_number_list_before.html"
     search_fields = ("e164", "nickname")
     search_help_text = "Number or nickname"

@@ -102,7 +102,7 @@ def direction_fields(direction: str) -> dict[str, forms.Field]:
 
 def class_rows(direction: str) -> list[tuple[str, ...]]:
     names = [f"{direction}_class_{number_class.value}" for number_class in NumberClass]
-    return [tuple(names[start : start + 4]) for start in range(0, len(names), 4)]
+    return [tuple(names[start : start + 2]) for start in range(0, len(names), 2)]
 
 
 class _PolicyFormBase(VerbForm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from policies import actions
 from policies.models import SyncTarget
 
 WAIT_SECONDS: Final = 30.0
+MOST_WAITING = 3  # of the eight threads of a web process
 POLL_SECONDS: Final = 0.1
 LONGEST_REASON: Final = 500
 MOST_COUNTRIES: Final = 1000
@@ -86,10 +88,22 @@ def wait_wanted(request: Request) -> bool:
     return wait == "synced"
 
 
+_waiting_places = threading.BoundedSemaphore(MOST_WAITING)
+
+
 def wait_until_synced(phone_number_id: int) -> None:
-    """Returns when UponAI has the number's lists, when that has failed for good, or after 30 s."""
-    ends_at = time.monotonic() + WAIT_SECONDS
-    row = SyncTarget.objects.filter(phone_number_id=phone_number_id)
-    under_way = row.exclude(state__in=[SyncTarget.State.SYNCED, SyncTarget.State.FAILED])
-    while under_way.exists() and time.monotonic() < ends_at:
-        time.sleep(POLL_SECONDS)
+    """Returns when UponAI has the number's lists, when that has failed for good, or after 30 s.
+
+    Returns at once when this process holds as many answers back as it can spare threads for: whoever waits
+    must not keep a webhook waiting.
+    """
+    if not _waiting_places.acquire(blocking=False):
+        return
+    try:
+        ends_at = time.monotonic() + WAIT_SECONDS
+        row = SyncTarget.objects.filter(phone_number_id=phone_number_id)
+        under_way = row.exclude(state__in=[SyncTarget.State.SYNCED, SyncTarget.State.FAILED])
+        while under_way.exists() and time.monotonic() < ends_at:
+            time.sleep(POLL_SECONDS)
+    finally:
+        _waiting_places.release()

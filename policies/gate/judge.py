@@ -110,18 +110,14 @@ def _judge(
 
 def _answer(verdict: Verdict, attempt: Attempt) -> bytes:
     guarded_agent = verdict.number.guarded_agent if verdict.number else None
-    return orjson.dumps(
-        payloads.answer_inbound(verdict, channel=attempt.channel, guarded_agent=guarded_agent)
-    )
+    return orjson.dumps(payloads.answer_inbound(verdict, channel=attempt.channel, guarded_agent=guarded_agent))
 
 
 def _fresh(endpoint: str, loaded: LoadedSnapshot) -> LoadedSnapshot:
     try:
         return snapshots.reload(endpoint)
     except DatabaseError as trouble:
-        logger.warning(
-            "The database does not answer (%s); deciding from version %s.", trouble, loaded.version
-        )
+        logger.warning("The database does not answer (%s); deciding from version %s.", trouble, loaded.version)
         return loaded
 
 

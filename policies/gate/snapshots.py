@@ -85,9 +85,7 @@ def load(workspace_id: int) -> LoadedSnapshot:
                     "outbound": policy.current_revision.outbound,
                 }
             )
-            for policy in CountryPolicy.objects.select_related("current_revision").exclude(
-                current_revision=None
-            )
+            for policy in CountryPolicy.objects.select_related("current_revision").exclude(current_revision=None)
         ]
         secrets = workspaces.webhook_secrets(workspace_id, timezone.now())
     engine = Snapshot(

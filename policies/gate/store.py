@@ -71,9 +71,7 @@ def _key(workspace_id: int, name: str) -> str:
     return f"fraudconsole:{{{workspace_id}}}:{name}"
 
 
-def remember(
-    workspace_id: int, *, version: int | None, key: AttemptKey, decision: bytes, answer: bytes
-) -> Remembered:
+def remember(workspace_id: int, *, version: int | None, key: AttemptKey, decision: bytes, answer: bytes) -> Remembered:
     """Records a decision once, or tells why not. `version` None records it whatever the newest snapshot is.
 
     Raises RedisError when the store does not answer.

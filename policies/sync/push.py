@@ -50,9 +50,7 @@ class Lease:
 def push(sync_target_id: int, *, clock: Clock) -> bool:
     """Sends one number's lists if they are due and nobody else is sending them. True when UponAI has them."""
     with unscoped(reason="a due row names its workspace"):
-        workspace_id = (
-            SyncTarget.objects.filter(pk=sync_target_id).values_list("workspace_id", flat=True).first()
-        )
+        workspace_id = SyncTarget.objects.filter(pk=sync_target_id).values_list("workspace_id", flat=True).first()
     if workspace_id is None:
         return False
     with scoped(workspace_id):
@@ -99,9 +97,7 @@ def _claim(sync_target_id: int, *, now: datetime) -> Lease | None:
     due = _free(SyncTarget.objects.filter(pk=sync_target_id, due_at__lte=now), now=now)
     if not due.update(lease_until=now + LEASE, lease_token=token):
         return None
-    target = SyncTarget.objects.select_related("phone_number__policy__current_revision").get(
-        pk=sync_target_id
-    )
+    target = SyncTarget.objects.select_related("phone_number__policy__current_revision").get(pk=sync_target_id)
     return Lease(target, token)
 
 
@@ -135,11 +131,7 @@ def _settle(lease: Lease, observed: CountryLists, *, now: datetime) -> bool:
         "lease_until": None,
         "lease_token": None,
     }
-    if (
-        lease.rows()
-        .filter(desired_generation=generation)
-        .update(**facts, state=SyncTarget.State.SYNCED, due_at=None)
-    ):
+    if lease.rows().filter(desired_generation=generation).update(**facts, state=SyncTarget.State.SYNCED, due_at=None):
         return True
     # Edited meanwhile: the row is due again, and this time with the newer lists.
     lease.rows().update(**facts, due_at=now)

@@ -27,12 +27,8 @@ class Command(BaseCommand):
             recorded = recorder.drain(now=timezone.now())
             recorder.drain_refused(now=timezone.now())
         except RedisError as trouble:
-            raise CommandError(
-                f"{sum(sent)} numbers synced. The live store does not answer: {trouble}"
-            ) from None
+            raise CommandError(f"{sum(sent)} numbers synced. The live store does not answer: {trouble}") from None
         if options["json"]:
             self.stdout.write(json.dumps({"synced": sum(sent), "due": len(sent), "recorded": recorded}))
         else:
-            self.stdout.write(
-                f"{sum(sent)} of {len(sent)} due numbers synced, {recorded} decisions recorded."
-            )
+            self.stdout.write(f"{sum(sent)} of {len(sent)} due numbers synced, {recorded} decisions recorded.")

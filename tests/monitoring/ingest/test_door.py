@@ -2,10 +2,13 @@
 
 import time
 
+import orjson
 import pytest
 from celery import current_app
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from kombu import pools
+from redis import Redis
 
 from accounts import encryption, workspaces
 from accounts.scoping import scoped
@@ -152,15 +155,37 @@ def test_asks_for_the_event_again_when_it_could_not_keep_it(workspace, settings)
     assert [row.event for row in kept(workspace)] == ["call_started", "call_ended"]
 
 
-def test_keeps_events_when_nobody_hears_the_bell(workspace, django_capture_on_commit_callbacks, caplog):
+def _use_broker(url):
+    pools.reset()  # those there are remember another broker, or were closed
+    current_app.conf.broker_url = url
+    current_app._pool = current_app.amqp._producer_pool = None
     inbox._rung_at.clear()
-    working, current_app.conf.broker_url = current_app.conf.broker_url, "redis+socket:///nowhere.sock"
-    pool, current_app._pool = current_app._pool, None
-    try:
-        with django_capture_on_commit_callbacks(execute=True) as rings:
-            assert send(workspace, call_event("call_ended")) == 204
-    finally:
-        current_app.conf.broker_url, current_app._pool = working, pool
-    assert len(rings) == 1
+
+
+@pytest.fixture
+def dead_broker():
+    working = current_app.conf.broker_url
+    _use_broker("redis+socket:///nowhere/valkey.sock")
+    yield
+    _use_broker(working)
+
+
+def test_keeps_events_when_nobody_hears_the_bell(workspace, dead_broker, django_capture_on_commit_callbacks, caplog):
+    with django_capture_on_commit_callbacks(execute=True):
+        assert send(workspace, call_event("call_ended")) == 204
+
     assert "was not rung" in caplog.text
     assert [row.state for row in kept(workspace)] == [WebhookEvent.State.RECEIVED]
+
+
+def test_rings_once_for_a_burst_of_events(workspace, settings, django_capture_on_commit_callbacks):
+    _use_broker(current_app.conf.broker_url)
+    broker = Redis.from_url(settings.REDIS_URL)
+    rung_before = broker.llen("celery:celery")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        for number in range(5):
+            send(workspace, call_event("call_ended", f"call_{number}"))
+
+    rung = broker.lrange("celery:celery", 0, broker.llen("celery:celery") - rung_before - 1)
+    assert [orjson.loads(one)["headers"]["task"] for one in rung] == ["monitoring.tasks.process_events"]
