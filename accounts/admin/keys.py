@@ -127,6 +127,16 @@ class PublicKeyAdmin(ConsoleAdmin):
     )
     add_fieldsets = (*fieldsets, ("A key of UponAI's own", {"fields": ("uponai_key",)}))
 
+    fieldsets_to_read = (
+        (None, {"fields": ("name", "may_start", "all_sites", "agent", "all_allowed_fields")}),
+        ("Protection", {"fields": ("protection", "mode", "used")}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return self.fieldsets_to_read
+
     def run_verb(self, request: HttpRequest, row: Any, form: Any, *, creating: bool) -> PublicKey:
         facts = {name: form.cleaned_data[name] for name in form.cleaned_data if name in keys.EDITABLE}
         if not creating:
@@ -216,6 +226,14 @@ class PublicKeyAdmin(ConsoleAdmin):
     @display(description="Web sites")
     def sites(self, row: PublicKey) -> str:
         return ", ".join(row.domains[:2]) + (f" and {len(row.domains) - 2} more" if len(row.domains) > 2 else "") or "—"
+
+    @display(description="Web sites")
+    def all_sites(self, row: PublicKey) -> str:
+        return ", ".join(row.domains) or "—"
+
+    @display(description="Fields the page may choose")
+    def all_allowed_fields(self, row: PublicKey) -> str:
+        return ", ".join(row.allowed_fields) or "none"
 
     @display(description="State", ordering="status")
     def state(self, row: PublicKey) -> str:

@@ -23,6 +23,9 @@ from policies.engine.names import NumberClass
 from policies.models import CountryPolicy, PolicyRevision
 
 NEWEST_REVISIONS = 20
+DEFAULT_MEANS = (
+    "The workspace's first choice. An import still gives each new number a policy of its own, as found at UponAI."
+)
 
 
 def direction_fieldsets(direction: str, title: str) -> tuple[Any, ...]:
@@ -186,7 +189,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
     def make_default_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         policy = self.found_to_change(request, object_id)
         actions.make_default(policy=policy, **acting(request))
-        messages.success(request, f"Numbers that appear at UponAI later follow “{policy.name}”.")
+        messages.success(request, f"“{policy.name}” is the default policy.")
         return redirect(self.change_url(policy))
 
     def default_panel_view(self, request: HttpRequest) -> HttpResponse:
@@ -200,7 +203,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
             actions.make_default(policy=policy, **acting(request))
             saved = True
             if not is_htmx(request):
-                messages.success(request, f"Numbers that appear at UponAI later follow “{policy.name}”.")
+                messages.success(request, f"“{policy.name}” is the default policy.")
                 return redirect("admin:accounts_workspace_changelist")
         policies = list(CountryPolicy.objects.order_by("name"))
         context = {
@@ -246,7 +249,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
 
     @display(description="")
     def default(self, row: CountryPolicy) -> str:
-        return badge("Default", "pending", "Numbers that appear at UponAI later follow it.") if row.is_default else ""
+        return badge("Default", "pending", DEFAULT_MEANS) if row.is_default else ""
 
 
 def _rules_shown(rules: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=80)),
-                ('is_default', models.BooleanField(default=False, help_text='What numbers follow that appear at UponAI later.', verbose_name='default policy')),
+                ('is_default', models.BooleanField(default=False, help_text='Kept for numbers that appear at UponAI later; an import gives each number a policy of its own.', verbose_name='default policy')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('workspace', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.workspace')),
             ],

@@ -157,7 +157,7 @@ def test_asks_for_the_event_again_when_it_could_not_keep_it(workspace, settings)
 
 def _use_broker(url):
     pools.reset()  # those there are remember another broker, or were closed
-    current_app.conf.broker_url = url
+    current_app.conf.broker_url = current_app.conf.broker_write_url = url
     current_app._pool = current_app.amqp._producer_pool = None
     inbox._rung_at.clear()
 
