@@ -1,5 +1,6 @@
 """The verbs of policy: one transaction each, refusals in words, nothing half done."""
 
+import kombu.pools
 import pytest
 from celery import current_app
 from django.db import transaction
@@ -231,14 +232,16 @@ def test_leaves_nothing_behind_when_the_transaction_fails(number):
 @pytest.fixture
 def deaf_broker():
     """Nobody listens where the worker's bell would ring."""
-    working = current_app.conf.broker_url
-    current_app.pool.force_close_all()
-    current_app.amqp._producer_pool = None
-    current_app.conf.broker_url = current_app.conf.broker_write_url = "redis+socket:///tmp/nobody-listens.sock"
+    app, working = current_app._get_current_object(), current_app.conf.broker_url
+    _point(app, "redis+socket:///tmp/nobody-listens.sock")
     yield
-    current_app.pool.force_close_all()
-    current_app.amqp._producer_pool = None
-    current_app.conf.broker_url = current_app.conf.broker_write_url = working
+    _point(app, working)
+
+
+def _point(app, broker_url):
+    kombu.pools.reset()
+    app._pool = app.amqp._producer_pool = None
+    app.conf.broker_url = app.conf.broker_write_url = broker_url
 
 
 def test_still_edits_when_nobody_hears_the_bell(number, deaf_broker, django_capture_on_commit_callbacks, caplog):
