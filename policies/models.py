@@ -25,7 +25,9 @@ class CountryPolicy(WorkspaceModel):
         "PolicyRevision", null=True, editable=False, on_delete=models.PROTECT, related_name="+"
     )
     is_default = models.BooleanField(
-        "default policy", default=False, help_text="Kept for numbers that appear at UponAI later; an import gives each number a policy of its own."
+        "default policy",
+        default=False,
+        help_text="Kept for numbers that appear at UponAI later; an import gives each number a policy of its own.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
