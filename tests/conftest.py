@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from tests import factories
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the second database only what touches a database is run again."""
+    if not os.environ.get("ONLY_DATABASE_TESTS"):
+        return
+    kept = [item for item in items if _touches_the_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _touches_the_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or bool(fixtures & {"db", "transactional_db"})
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +56,27 @@ def in_workspace(workspace):
 
     with scoped(workspace.pk):
         yield workspace
+
+
+@pytest.fixture
+def nobody_listens(settings: Any) -> Iterator[None]:
+    """Neither the live store nor the broker of the worker's bell answers."""
+    from celery import current_app
+
+    app, working, store_url = current_app._get_current_object(), current_app.conf.broker_url, settings.REDIS_URL
+    _point_at(app, "redis+socket:///nowhere/valkey.sock", settings, "unix:///nowhere/valkey.sock")
+    yield
+    _point_at(app, working, settings, store_url)
+
+
+def _point_at(app: Any, broker_url: str, settings: Any, store_url: str) -> None:
+    import kombu.pools
+
+    from policies.gate import store
+
+    kombu.pools.reset()
+    app._pool = app.amqp._producer_pool = None
+    app.conf.broker_url = broker_url
+    settings.REDIS_URL = store_url
+    store.connection.cache_clear()
+    store._remember_script.cache_clear()

@@ -65,8 +65,8 @@ def _run_on_postgresql(arguments: Sequence[str], environment: dict[str, str], no
     started = time.monotonic()
     try:
         with servers.postgresql() as url:
-            say("--- PostgreSQL: everything but the browser and the launcher")
-            code = _pytest(_restricted(arguments), environment | {"DATABASE_URL": url})
+            say("--- PostgreSQL: whatever touches the database, but the browser and the launcher")
+            code = _pytest(_restricted(arguments), environment | {"DATABASE_URL": url, "ONLY_DATABASE_TESTS": "1"})
     except servers.Missing as problem:
         notes.append(_loud(f"The PostgreSQL part was NOT RUN: {problem}."))
         return 0

@@ -68,6 +68,29 @@ def test_finds_a_chain_cut_off_at_its_end(chain):
     assert "missing at the end" in verification.problem
 
 
+def test_finds_that_nothing_says_where_the_chain_ends(chain):
+    _sql("DELETE FROM accounts_audithead")
+
+    assert "missing at the end" in audit.verify(chain.pk).problem
+
+
+def test_verifies_a_chain_that_grows_meanwhile(chain):
+    entries = audit.verify(chain.pk).entries
+    before = AuditHead.objects.get(workspace=chain)
+    _write(chain, 2)
+    grown = AuditHead.objects.filter(workspace=chain)
+    # What verify has read of the head before the two were written.
+    grown.update(sequence=before.sequence, digest=before.digest)
+
+    assert audit.verify(chain.pk) == audit.Verification(entries + 2)
+
+
+def test_finds_another_end_of_the_same_length(chain):
+    AuditHead.objects.filter(workspace=chain).update(digest="f" * 64)
+
+    assert audit.verify(chain.pk).bad_sequence == audit.verify(chain.pk).entries + 1
+
+
 def test_still_verifies_after_a_persons_details_were_erased(chain):
     _sql("UPDATE accounts_auditentry SET detail = NULL, detail_key = '', actor_label = '' WHERE sequence = 4")
 

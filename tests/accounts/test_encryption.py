@@ -81,7 +81,10 @@ def test_keeps_the_uponai_key_sealed_and_the_old_one_only_for_its_grace(workspac
     )
 
     assert workspaces.uponai_key(workspace.pk) == "key_second"
-    assert workspaces.webhook_secrets(workspace.pk, moment()) == ["key_second", "key_sandbox"]
-    assert workspaces.webhook_secrets(workspace.pk, old_until) == ["key_second"]
+    def secrets(now):
+        return [secret.text for secret in workspaces.webhook_secrets(workspace.pk, now)]
+
+    assert secrets(moment()) == ["key_second", "key_sandbox"]
+    assert secrets(old_until) == ["key_second"]
     with scoped(workspace.pk):
         assert not any("key_second" in row.sealed for row in UponaiKey.objects.all())

@@ -1,9 +1,13 @@
 """Tenant scoping: no workspace, no rows."""
 
+import subprocess
+import sys
+
 import pytest
+from django.db.models import Exists
 
 from accounts import scoping
-from accounts.models import PublicKey, Subject
+from accounts.models import KycRecord, PublicKey, Subject
 from accounts.scoping import ForeignWorkspace, UnscopedQuery, scoped, unscoped
 from tests.factories import make_workspace
 
@@ -85,6 +89,55 @@ def test_binds_a_queryset_made_before_the_workspace_was_known():
     assert found == 1
     with pytest.raises(UnscopedQuery):
         rows.count()
+
+
+def test_refuses_a_queryset_that_was_made_for_another_workspace():
+    ours, theirs = make_workspace(), make_workspace()
+    with scoped(ours.pk):
+        rows = Subject.objects.filter(name="Ada")
+    with unscoped(reason="a test of it"):
+        everybodys = Subject.objects.filter(name="Ada")
+
+    with scoped(theirs.pk):
+        for stale in (rows, everybodys):
+            for reach in (
+                len,
+                lambda stale: stale.all(),
+                lambda stale: stale.count(),
+                lambda stale: stale.update(name="x"),
+            ):
+                with pytest.raises(ForeignWorkspace):
+                    reach(stale)
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        lambda: KycRecord.objects.filter(subject__in=Subject.objects.all()),
+        lambda: KycRecord.objects.filter(Exists(Subject.objects.all())),
+        lambda: Subject.objects.filter(name="Ada").union(Subject.objects.all()),
+    ],
+    ids=["in", "exists", "union"],
+)
+def test_narrows_a_query_within_a_query(narrow):
+    ours, theirs = make_workspace(), make_workspace()
+    with scoped(theirs.pk):
+        subject = Subject.objects.create(reference="42", name="Ada")
+    with scoped(ours.pk):
+        # A row that cannot come about by the verbs shows through which query it was found.
+        KycRecord.objects.create(subject=subject, level=1)
+
+        assert list(narrow()) == []
+
+
+def test_imports_the_pages_before_anybody_is_signed_in():
+    """Within the first request, the querysets in their class bodies would be bound to its workspace."""
+    program = (
+        "import sys; from fraudconsole.wsgi import application; import accounts.middleware;"
+        "sys.exit('fraudconsole.urls' not in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_shows_all_rows_to_who_says_why():

@@ -1,8 +1,6 @@
 """The verbs of policy: one transaction each, refusals in words, nothing half done."""
 
-import kombu.pools
 import pytest
-from celery import current_app
 from django.db import transaction
 
 from accounts.models import AuditEntry, Workspace
@@ -229,22 +227,7 @@ def test_leaves_nothing_behind_when_the_transaction_fails(number):
     assert _everything() == before
 
 
-@pytest.fixture
-def deaf_broker():
-    """Nobody listens where the worker's bell would ring."""
-    app, working = current_app._get_current_object(), current_app.conf.broker_url
-    _point(app, "redis+socket:///tmp/nobody-listens.sock")
-    yield
-    _point(app, working)
-
-
-def _point(app, broker_url):
-    kombu.pools.reset()
-    app._pool = app.amqp._producer_pool = None
-    app.conf.broker_url = app.conf.broker_write_url = broker_url
-
-
-def test_still_edits_when_nobody_hears_the_bell(number, deaf_broker, django_capture_on_commit_callbacks, caplog):
+def test_still_edits_when_nobody_hears_the_bell(number, nobody_listens, django_capture_on_commit_callbacks, caplog):
     with django_capture_on_commit_callbacks(execute=True):
         _edit(number, inbound_countries=["GB"])
 

@@ -56,7 +56,8 @@ class Sandbox:
         self.retell = self.client()
 
     def _listen(self, stream: Any) -> None:
-        self.said.extend(stream)
+        for line in stream:
+            self.said.append(line)
 
     def client(self, key: str = API_KEY, **options: Any) -> Retell:
         return Retell(

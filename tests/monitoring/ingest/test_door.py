@@ -4,10 +4,8 @@ import time
 
 import orjson
 import pytest
-from celery import current_app
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from kombu import pools
 from redis import Redis
 
 from accounts import encryption, workspaces
@@ -155,22 +153,12 @@ def test_asks_for_the_event_again_when_it_could_not_keep_it(workspace, settings)
     assert [row.event for row in kept(workspace)] == ["call_started", "call_ended"]
 
 
-def _use_broker(url):
-    pools.reset()  # those there are remember another broker, or were closed
-    current_app.conf.broker_url = current_app.conf.broker_write_url = url
-    current_app._pool = current_app.amqp._producer_pool = None
+@pytest.fixture(autouse=True)
+def _nothing_rung_yet():
     inbox._rung_at.clear()
 
 
-@pytest.fixture
-def dead_broker():
-    working = current_app.conf.broker_url
-    _use_broker("redis+socket:///nowhere/valkey.sock")
-    yield
-    _use_broker(working)
-
-
-def test_keeps_events_when_nobody_hears_the_bell(workspace, dead_broker, django_capture_on_commit_callbacks, caplog):
+def test_keeps_events_when_nobody_hears_the_bell(workspace, nobody_listens, django_capture_on_commit_callbacks, caplog):
     with django_capture_on_commit_callbacks(execute=True):
         assert send(workspace, call_event("call_ended")) == 204
 
@@ -179,7 +167,6 @@ def test_keeps_events_when_nobody_hears_the_bell(workspace, dead_broker, django_
 
 
 def test_rings_once_for_a_burst_of_events(workspace, settings, django_capture_on_commit_callbacks):
-    _use_broker(current_app.conf.broker_url)
     broker = Redis.from_url(settings.REDIS_URL)
     rung_before = broker.llen("celery:celery")
 
