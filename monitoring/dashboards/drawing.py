@@ -27,7 +27,7 @@ REASON_SLOTS = {
     "spend_cap_reached": 8,
     "concurrency_cap_reached": 8,
 }
-# Twelve labels fit a desktop panel; every second one is dropped by the stylesheet on a phone.
+# Twelve labels fit a desktop panel; every second one is dropped by the stylesheet where there is less room.
 MOST_LABELS = 12
 # The narrow svg view box that lines and bands are stretched from.
 BOX_WIDTH, BOX_HEIGHT = 1000, 100
