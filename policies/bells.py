@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
 from celery import current_app
-from kombu.exceptions import OperationalError
+from kombu import Connection, pools
+from kombu.exceptions import LimitExceeded, OperationalError
 from redis.exceptions import RedisError
 
 from policies.gate import store
@@ -16,14 +18,22 @@ logger = logging.getLogger(__name__)
 SINGLE_RINGS = 50
 """Up to so many rows are rung one by one; more are left to one ring of the sweep."""
 
+RING_SECONDS = 0.1
+"""A request waits no longer for a broker that hangs. The worker itself may wait longer: it has nothing else to do."""
+
+DEAF_SECONDS = 2.0
+"""After a ring that failed nobody tries again for so long; the sweep comes round anyway."""
+
+_deaf_until = 0.0
+
 
 def ring_push(sync_target_ids: Sequence[int]) -> None:
     if len(sync_target_ids) <= SINGLE_RINGS:
         for sync_target_id in sync_target_ids:
-            if not _ring("policies.tasks.push_phone_number", sync_target_id=sync_target_id):
+            if not ring("policies.tasks.push_phone_number", sync_target_id=sync_target_id):
                 return
     else:
-        _ring("policies.tasks.sweep_sync_targets")
+        ring("policies.tasks.sweep_sync_targets")
 
 
 def publish_snapshot(workspace_id: int, version: int) -> None:
@@ -34,10 +44,28 @@ def publish_snapshot(workspace_id: int, version: int) -> None:
         logger.warning("The gate was not told of snapshot %s: %s. The sweep will tell it.", version, trouble)
 
 
-def _ring(task: str, **arguments: object) -> bool:
+def ring(task: str, **arguments: object) -> bool:
+    """Wakes a worker for `task`; False when nobody heard it. Never raises and hardly waits."""
+    global _deaf_until
+    if time.monotonic() < _deaf_until:
+        return False
     try:
-        current_app.send_task(task, kwargs=arguments, retry=False, ignore_result=True)
-    except (OperationalError, RedisError, OSError) as trouble:
+        with pools.producers[_connection()].acquire(block=True, timeout=RING_SECONDS) as producer:
+            current_app.send_task(task, kwargs=arguments, producer=producer, retry=False, ignore_result=True)
+    except (OperationalError, RedisError, OSError, LimitExceeded) as trouble:
+        _deaf_until = time.monotonic() + DEAF_SECONDS
         logger.warning("The worker was not rung for %s: %s. The sweep will find the row.", task, trouble)
         return False
     return True
+
+
+def _connection() -> Connection:
+    patience = {"socket_timeout": RING_SECONDS, "socket_connect_timeout": RING_SECONDS}
+    connection: Connection = current_app.connection_for_write(transport_options=patience)
+    return connection
+
+
+def listen_again() -> None:
+    """Forgets that nobody heard the last ring."""
+    global _deaf_until
+    _deaf_until = 0.0

@@ -32,9 +32,12 @@ def _forgetful_gate() -> Iterator[None]:
     """Empties the live store and what the process remembers of it: row ids come again from test to test."""
     yield
     if "policies.gate.store" in sys.modules:
+        from policies import bells
         from policies.gate import snapshots, store
 
         snapshots.forget()
+        store.ask_again()
+        bells.listen_again()
         if store.connection.cache_info().currsize:
             store.connection().flushdb()
 
@@ -64,14 +67,15 @@ def nobody_listens(settings: Any) -> Iterator[None]:
     from celery import current_app
 
     app, working, store_url = current_app._get_current_object(), current_app.conf.broker_url, settings.REDIS_URL
-    _point_at(app, "redis+socket:///nowhere/valkey.sock", settings, "unix:///nowhere/valkey.sock")
+    point_at(app, "redis+socket:///nowhere/valkey.sock", settings, "unix:///nowhere/valkey.sock")
     yield
-    _point_at(app, working, settings, store_url)
+    point_at(app, working, settings, store_url)
 
 
-def _point_at(app: Any, broker_url: str, settings: Any, store_url: str) -> None:
+def point_at(app: Any, broker_url: str, settings: Any, store_url: str) -> None:
     import kombu.pools
 
+    from policies import bells
     from policies.gate import store
 
     kombu.pools.reset()
@@ -80,3 +84,5 @@ def _point_at(app: Any, broker_url: str, settings: Any, store_url: str) -> None:
     settings.REDIS_URL = store_url
     store.connection.cache_clear()
     store._remember_script.cache_clear()
+    store.ask_again()
+    bells.listen_again()

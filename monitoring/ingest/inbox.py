@@ -18,13 +18,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from celery import current_app
 from django.db import models, transaction
 
 from accounts import encryption
 from accounts.scoping import current_workspace_id, scoped, unscoped
 from monitoring.ingest import fold, rollups
 from monitoring.models import Call, WebhookEvent
+from policies import bells
 from policies.engine.types import Attempt, Channel, Direction
 from policies.gate import judge
 from policies.models import Decision
@@ -135,15 +135,7 @@ def ring(workspace_id: int) -> None:
     if started - _rung_at.get(workspace_id, -1.0) < RING_AT_MOST_EVERY_SECONDS:
         return
     _rung_at[workspace_id] = started
-    try:
-        current_app.send_task(
-            "monitoring.tasks.process_events",
-            kwargs={"workspace_id": workspace_id},
-            retry=False,
-            ignore_result=True,
-        )
-    except Exception as trouble:  # whatever it is: the event is kept, and UponAI is to hear so
-        logger.warning("The worker was not rung for events: %s. The sweep will find them.", trouble)
+    bells.ring("monitoring.tasks.process_events", workspace_id=workspace_id)
 
 
 # --- Processing -----------------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -12,10 +15,15 @@ from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 TIMEOUT_SECONDS = 0.25
 """Longer than any healthy answer; a webhook that waits for a sick store would make UponAI answer the call."""
+
+SILENT_SECONDS = 1.0
 
 # UponAI retries an unanswered webhook up to three times. One that names its call may come back later still.
 ANSWER_BY_ID_SECONDS = 3600
@@ -58,13 +66,40 @@ def connection() -> Redis:
         settings.REDIS_URL,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1),
+        # A connection that the store closed is worth another try; one that does not answer is not.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
+
+
+class Silent(RedisError):
+    """The store did not answer a moment ago and is not asked again so soon."""
+
+
+_silent_until = 0.0
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """While the store hangs, one caller a second finds out how it is; the others do not wait for it."""
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        raise Silent("the live store did not answer a moment ago")
+    try:
+        yield
+    except RedisTimeoutError:
+        _silent_until = time.monotonic() + SILENT_SECONDS
+        raise
 
 
 @cache
 def _remember_script() -> Script:
     return connection().register_script((Path(__file__).parent / "remember.lua").read_text())
+
+
+def ask_again() -> None:
+    """Forgets that the store did not answer."""
+    global _silent_until
+    _silent_until = 0.0
 
 
 def _key(workspace_id: int, name: str) -> str:
@@ -76,28 +111,29 @@ def remember(workspace_id: int, *, version: int | None, key: AttemptKey, decisio
 
     Raises RedisError when the store does not answer.
     """
-    outcome, *value = _remember_script()(
-        keys=[
-            _key(workspace_id, "snapshot-version"),
-            _key(workspace_id, f"answer:{key.text}"),
-            _key(workspace_id, "decisions"),
-        ],
-        args=[
-            "" if version is None else version,
-            decision,
-            answer,
-            "id" if key.is_id else "pair",
-            ANSWER_BY_ID_SECONDS if key.is_id else ANSWER_BY_PAIR_SECONDS,
-            MOST_RETRIES,
-            LEAST_WAIT_MS,
-        ],
-    )
+    keys = [
+        _key(workspace_id, "snapshot-version"),
+        _key(workspace_id, f"answer:{key.text}"),
+        _key(workspace_id, "decisions"),
+    ]
+    arguments = [
+        "" if version is None else version,
+        decision,
+        answer,
+        "id" if key.is_id else "pair",
+        ANSWER_BY_ID_SECONDS if key.is_id else ANSWER_BY_PAIR_SECONDS,
+        MOST_RETRIES,
+        LEAST_WAIT_MS,
+    ]
+    with _asking():
+        outcome, *value = _remember_script()(keys=keys, args=arguments)
     return Remembered(Outcome(outcome.decode()), value[0] if value else b"")
 
 
 def publish_version(workspace_id: int, version: int) -> None:
     """Makes every process load the snapshot anew before its next decision. Raises RedisError."""
-    connection().set(_key(workspace_id, "snapshot-version"), version)
+    with _asking():
+        connection().set(_key(workspace_id, "snapshot-version"), version)
 
 
 def undrained(workspace_id: int) -> list[tuple[bytes, bytes]]:
@@ -117,7 +153,8 @@ def count_refused(workspace_id: int, *, hour: str, problem: str) -> None:
     pipeline = connection().pipeline(transaction=False)
     pipeline.hincrby(key, problem, 1)
     pipeline.expire(key, REFUSED_SECONDS)
-    pipeline.execute()
+    with _asking():
+        pipeline.execute()
 
 
 def refused(workspace_id: int, *, hour: str) -> dict[str, int]:

@@ -1,0 +1,83 @@
+"""The bells: prompt when heard, harmless when not."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from redis.exceptions import RedisError
+
+from fraudconsole.launcher.store import answers, command
+from policies import bells
+from policies.gate import recorder, store
+from policies.models import Decision
+from tests.conftest import point_at
+from tests.factories import make_phone_number, moment
+from tests.policies.gate.webhooks import CANADIAN, CUBAN, REJECTED, body, deliver
+
+
+@pytest.fixture
+def hanging_store(tmp_path_factory: pytest.TempPathFactory, settings) -> Iterator[None]:
+    """A real server that accepts connections and never answers."""
+    folder = tmp_path_factory.mktemp("v")
+    path = folder / "s"
+    server = subprocess.Popen(command(path, folder / "data"), stdout=subprocess.DEVNULL)
+    while not answers(Path(path)):
+        pass
+    from celery import current_app
+
+    app, working, url = current_app._get_current_object(), current_app.conf.broker_url, settings.REDIS_URL
+    point_at(app, f"redis+socket://{path}", settings, f"unix://{path}")
+    os.kill(server.pid, signal.SIGSTOP)
+    yield
+    os.kill(server.pid, signal.SIGCONT)
+    server.kill()
+    server.wait()
+    point_at(app, working, settings, url)
+
+
+def test_is_heard_when_somebody_listens():
+    assert bells.ring("policies.tasks.publish_snapshots")
+
+
+def test_does_not_knock_again_at_a_broker_that_hangs(hanging_store, caplog):
+    rung = [bells.ring("policies.tasks.publish_snapshots") for _ in range(20)]
+
+    assert not any(rung)
+    assert caplog.text.count("was not rung") == 1
+
+
+def test_asks_a_store_that_hangs_only_once_in_a_while(hanging_store):
+    with pytest.raises(RedisError):
+        store.publish_version(1, 1)
+
+    with pytest.raises(store.Silent):
+        store.publish_version(1, 1)
+
+
+@pytest.mark.django_db
+def test_still_answers_calls_while_the_store_hangs(in_workspace, hanging_store):
+    make_phone_number(in_workspace)
+
+    accepted = [deliver(in_workspace, body(CANADIAN, call_id=f"call_{n}")).json() for n in range(20)]
+    rejected = deliver(in_workspace, body(CUBAN, call_id="call_cuba")).json()
+
+    assert accepted == [{"call_inbound": {}}] * 20
+    assert rejected == REJECTED
+    assert Decision.objects.filter(degraded=True).count() == 21
+
+
+@pytest.mark.django_db
+def test_asks_the_store_again_when_it_is_well(in_workspace):
+    make_phone_number(in_workspace)
+    deliver(in_workspace, body(CANADIAN, call_id="call_1"))
+
+    with CaptureQueriesContext(connection) as queries:
+        deliver(in_workspace, body(CANADIAN, call_id="call_2"))
+
+    assert len(queries) == 0
+    assert recorder.drain(now=moment()) == 2
