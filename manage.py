@@ -15,7 +15,12 @@ def main() -> None:
         if not own_python.exists() or Path(sys.prefix) == own_python.parent.parent:
             sys.exit("The console's libraries are not installed yet. Install them with: make run")
         os.execv(own_python, [str(own_python), *sys.argv])  # noqa: S606  (no shell is wanted)
-    execute_from_command_line(sys.argv)
+    from fraudconsole.env import BadSetting
+
+    try:
+        execute_from_command_line(sys.argv)
+    except BadSetting as problem:
+        sys.exit(str(problem))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def client_of(workspace: Workspace, *scopes: str) -> APIClient:
 
 def assert_problem(response: Any, status: int, *fields: str) -> dict[str, Any]:
     """`response` is a problem with this status that names exactly `fields`; answers its body."""
+    fields = fields or (("If-Match",) if status == 412 else ())
     body: dict[str, Any] = response.json()
     assert response.status_code == status, body
     assert response["Content-Type"] == "application/problem+json"

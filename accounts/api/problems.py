@@ -97,6 +97,7 @@ class Stale(exceptions.APIException):
     def __init__(self, etag: str | None = None) -> None:
         super().__init__()
         self.etag = etag
+        self.errors = [FieldError("If-Match", "stale", "This is not the version that is current now.")]
 
 
 class TooLarge(exceptions.APIException):
@@ -167,7 +168,7 @@ def _understood(trouble: Exception) -> tuple[int, str, list[FieldError], dict[st
     if isinstance(trouble, DjangoPermissionDenied):
         return 403, "This is not open to you.", [], {}
     if isinstance(trouble, exceptions.APIException):
-        return trouble.status_code, str(trouble.detail), [], _headers(trouble)
+        return trouble.status_code, str(trouble.detail), getattr(trouble, "errors", []), _headers(trouble)
     if isinstance(trouble, IntegrityError):
         return 409, "Somebody else changed the same at the same moment; nothing was changed now.", [], {}
     if isinstance(trouble, OperationalError):

@@ -27,7 +27,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts import audit
 from accounts.addresses import client_address
 from accounts.api.openapi import ProblemSchema
-from accounts.api.problems import LengthRequired, Stale, TooLarge
+from accounts.api.problems import LengthRequired, Stale, TooLarge, Unprocessable
 from accounts.models import ApiToken
 from accounts.scoping import scoped
 
@@ -42,9 +42,12 @@ class JsonBody(JSONParser):
         if int(parser_context["request"].META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY:
             raise TooLarge
         try:
-            return orjson.loads(stream.read())
+            body = orjson.loads(stream.read())
         except orjson.JSONDecodeError as problem:
             raise ParseError(f"The body is not JSON: {problem}.") from None
+        if body is None:  # which DRF would take for no body at all
+            raise Unprocessable.one("", "invalid", "The body must be a JSON object.")
+        return body
 
 
 class AlwaysJson(BaseContentNegotiation):

@@ -12,6 +12,8 @@ HEADING = """\
 # The process environment and .env win over it. Keep it secret, and together with the database, whose secrets
 # ENCRYPTION_KEYS open.
 """
+# The sandbox answers to this machine alone, and its key is the one its documentation names.
+SANDBOX_KEY = "key_sandbox"
 COLOURS = (
     "amber",
     "azure",
@@ -47,7 +49,7 @@ def prepare_environment(plan: Plan) -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
-        "SANDBOX_API_KEY": f"key_{secrets.token_hex(16)}",
+        "SANDBOX_API_KEY": SANDBOX_KEY,
         "DEMO_PASSWORD": make_password(),
     }
     values = fresh | read_file(path) | {"CONSOLE_URL": plan.console_url}

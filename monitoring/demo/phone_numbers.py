@@ -49,6 +49,9 @@ def require_sandbox() -> None:
         raise NoSandbox(f"UPONAI_API_URL is {url}, which is not a sandbox; the demo is seeded into a sandbox only.")
 
 
+WEBHOOKS = ("inbound_webhook_url", "inbound_sms_webhook_url")
+
+
 def _headers() -> dict[str, str]:
     return {"Authorization": f"Bearer {settings.SANDBOX_API_KEY}"}
 
@@ -61,8 +64,8 @@ def provide(workspace: Workspace) -> int:
         # Only its port or this console's may have changed: what people set at UponAI is left alone.
         for line in cast.LINES:
             found = there.get(line.e164)
-            if found and found.get("inbound_webhook_url") != webhook:
-                client.update_phone_number(line.e164, {"inbound_webhook_url": webhook})
+            if found and any(found.get(name) != webhook for name in WEBHOOKS):
+                client.update_phone_number(line.e164, dict.fromkeys(WEBHOOKS, webhook))
     missing = [line for line in cast.LINES if line.e164 not in there]
     if missing:
         _seed([_provider_number(line, webhook) for line in missing])
@@ -94,7 +97,7 @@ def _provider_number(line: Line, webhook: str) -> dict[str, Any]:
         "nickname": line.nickname,
         "inbound_agents": _agents(line.inbound_agent),
         "outbound_agents": _agents(line.outbound_agent),
-        "inbound_webhook_url": webhook,
+        **dict.fromkeys(WEBHOOKS, webhook),
     }
 
 

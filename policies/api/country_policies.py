@@ -18,9 +18,9 @@ from accounts.api.inputs import Body, Flag, Text, WholeNumber
 from accounts.api.views import ApiViewSet
 from policies import actions
 from policies.actions import KEEP
-from policies.api.edits import LONGEST_REASON, Confirmed, refusals
+from policies.api.edits import LONGEST_REASON, WAIT, Confirmed, refusals, wait_until_synced, wait_wanted
 from policies.engine.names import NumberClass, RuleAction, RulesMode
-from policies.models import CountryPolicy, PolicyRevision
+from policies.models import CountryPolicy, PolicyRevision, SyncTarget
 
 NAME_LENGTH = 80
 
@@ -146,9 +146,10 @@ class CountryPolicies(ListModelMixin, ApiViewSet):
         response["Location"] = self.reverse_action("detail", kwargs={"pk": policy.pk})
         return response
 
-    @extend_schema(request=EditCountryPolicy, responses=CountryPolicySerializer)
+    @extend_schema(request=EditCountryPolicy, responses=CountryPolicySerializer, parameters=[WAIT])
     def partial_update(self, request: Request, pk: str) -> Response:
         """Changes the rules for all numbers that follow the policy."""
+        must_wait = wait_wanted(request)
         now = timezone.now()
         with refusals(), transaction.atomic():
             policy = self._matching()
@@ -165,6 +166,8 @@ class CountryPolicies(ListModelMixin, ApiViewSet):
             )
             if given.get("is_default") and not policy.is_default:
                 actions.make_default(policy=policy, acting_user=self.token, now=now)
+        if must_wait:
+            wait_until_synced(SyncTarget.objects.filter(phone_number__policy=policy))
         return self.answer(self.get_object())
 
     @extend_schema(responses=PolicyRevisionSerializer(many=True), filters=False)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -91,8 +92,8 @@ def wait_wanted(request: Request) -> bool:
 _waiting_places = threading.BoundedSemaphore(MOST_WAITING)
 
 
-def wait_until_synced(phone_number_id: int) -> None:
-    """Returns when UponAI has the number's lists, when that has failed for good, or after 30 s.
+def wait_until_synced(targets: QuerySet[SyncTarget]) -> None:
+    """Returns when UponAI has the lists of all these numbers, when that has failed for good, or after 30 s.
 
     Returns at once when this process holds as many answers back as it can spare threads for: whoever waits
     must not keep a webhook waiting.
@@ -101,8 +102,7 @@ def wait_until_synced(phone_number_id: int) -> None:
         return
     try:
         ends_at = time.monotonic() + WAIT_SECONDS
-        row = SyncTarget.objects.filter(phone_number_id=phone_number_id)
-        under_way = row.exclude(state__in=[SyncTarget.State.SYNCED, SyncTarget.State.FAILED])
+        under_way = targets.exclude(state__in=[SyncTarget.State.SYNCED, SyncTarget.State.FAILED])
         while under_way.exists() and time.monotonic() < ends_at:
             time.sleep(POLL_SECONDS)
     finally:

@@ -153,7 +153,7 @@ class PhoneNumbers(ListModelMixin, ApiViewSet):
                 expected_version=expected,
             )
         if must_wait:
-            wait_until_synced(number.pk)
+            wait_until_synced(SyncTarget.objects.filter(phone_number=number))
         return self.answer(self.get_object(), **({"notice": edit.notice} if edit.notice else {}))
 
     @extend_schema(request=None, responses=PhoneNumberSerializer)

@@ -56,14 +56,19 @@ def test_lets_no_json_value_through_that_is_no_attempt(monkeypatch, demo, value)
     assert answer["verdict"] == "block"
 
 
-@pytest.mark.parametrize(
-    "line", [b"", b"  ", b"{", b"nonsense", b"\xff\xfe\x00", b"NaN", b'"\\ud800"', b"[" * 50_000, b"{} {}"]
-)
+@pytest.mark.parametrize("line", [b"", b"  ", b"{", b"nonsense", b"\xff\xfe\x00", b"NaN", b"[" * 50_000, b"{} {}"])
 def test_answers_a_line_that_is_not_json_with_an_error_and_goes_on(monkeypatch, demo, line):
     answers = preview(monkeypatch, line + b"\n" + lines(TO_CANADA))
 
     assert answers[0]["error"]["code"] == "malformed"
     assert answers[1]["verdict"] == "allow"
+
+
+@pytest.mark.parametrize("line", [b'"\\ud800"', b'{"to_number": "+1\\ud800"}', b'{"\\udfff": "\\ud800"}'])
+def test_judges_half_characters_like_any_other_text(monkeypatch, demo, line):
+    (answer,) = preview(monkeypatch, line + b"\n")
+
+    assert answer["verdict"] == "block"
 
 
 def test_answers_a_last_line_that_does_not_end(monkeypatch, demo):

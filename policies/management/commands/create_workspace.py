@@ -87,10 +87,12 @@ def _found(options: dict[str, Any], key: str, password: str, *, now: datetime) -
 
 
 def _uponai_key(given: str | None) -> str:
-    key = _first_line(sys.stdin.readline()) if given == "-" else given or _from_environment(KEY_VARIABLE)
+    key = "" if given == "-" else given or _from_environment(KEY_VARIABLE)
+    if not key and (given == "-" or not sys.stdin.isatty()):
+        key = _first_line(sys.stdin.readline())
     if not key:
         raise CommandError(
-            f"The UponAI key is missing: give --uponai-key KEY, --uponai-key - with the key on standard input, "
+            f"The UponAI key is missing: give --uponai-key KEY, or write the key to standard input, "
             f"or {KEY_VARIABLE}_FILE with the path of a file that holds it."
         )
     if len(key) > LONGEST_SECRET or not key.isascii() or not key.isprintable() or " " in key:

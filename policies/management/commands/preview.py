@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from argparse import ArgumentParser
@@ -46,11 +47,33 @@ def verdicts(lines: Iterable[bytes], workspace_id: int) -> Iterator[bytes]:
         if time.monotonic() - checked_at > RECHECK_SECONDS:
             loaded, checked_at = _newest(loaded), time.monotonic()
         try:
-            attempt = Attempt.from_json(orjson.loads(line))
-        except orjson.JSONDecodeError as problem:
+            attempt = Attempt.from_json(_parsed(line))
+        except ValueError as problem:
             yield orjson.dumps({"error": {"code": "malformed", "detail": f"This line is not JSON: {problem}."}})
             continue
-        yield orjson.dumps(decide(attempt, loaded.engine).as_dict())
+        yield _encoded(decide(attempt, loaded.engine).as_dict())
+
+
+def _parsed(line: bytes) -> Any:
+    """Any JSON value. What the fast parser refuses, such as half of a surrogate pair, the patient one may take."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(line, parse_constant=_refuse)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a value of JSON")
+
+
+def _encoded(verdict: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(verdict)
+    except orjson.JSONEncodeError:
+        return json.dumps(verdict).encode()
 
 
 def _newest(loaded: snapshots.LoadedSnapshot) -> snapshots.LoadedSnapshot:

@@ -3,6 +3,7 @@
 import pytest
 
 from policies.api import edits
+from policies.models import SyncTarget
 from tests.factories import make_phone_number
 
 
@@ -15,7 +16,7 @@ def test_does_not_hold_back_more_answers_than_it_can_spare_threads_for(in_worksp
         edits._waiting_places.acquire()
 
     try:
-        edits.wait_until_synced(number.pk)
+        edits.wait_until_synced(SyncTarget.objects.filter(phone_number=number))
     finally:
         edits._waiting_places.release(edits.MOST_WAITING)
 
