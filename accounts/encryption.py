@@ -48,7 +48,7 @@ def unseal(*, workspace_id: int, model: str, row: object, field: str, sealed: st
     place = _place(workspace_id, model, row, field, data_key_id)
     try:
         return AESGCM(key).decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], place).decode()
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         raise CannotOpen(f"{model}.{field} of row {row} was altered or moved from another place.") from None
 
 

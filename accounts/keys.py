@@ -10,13 +10,11 @@ from typing import Any
 
 import phonenumbers
 from django.core.exceptions import ValidationError
-from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Acting
 from accounts.models import PublicKey, Workspace
-from accounts.scoping import scoped
-from accounts.workspaces import bump_snapshot
+from accounts.workspaces import bump_snapshot, taking_turns
 
 MARK = "pk_"
 RANDOM_LENGTH = 32
@@ -41,7 +39,7 @@ _FIELD_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,63}")
 def mint_public_key(*, workspace: Workspace, acting_user: Acting, now: datetime, **facts: Any) -> PublicKey:
     """Makes a gate key that works at once. Raises ValidationError naming the field."""
     row = PublicKey(workspace=workspace, kind=PublicKey.Kind.GATE_KEY, key=_new_key(), created_at=now)
-    with scoped(workspace.pk), transaction.atomic():
+    with taking_turns(workspace.pk):
         _fill(row, facts)
         _save(row, action="public_key.mint", acting_user=acting_user, now=now, after=_facts(row))
     return row
@@ -52,7 +50,7 @@ def register_public_key(
 ) -> PublicKey:
     """Notes a key that exists in UponAI's dashboard. Nothing here can prove it, or stop it."""
     row = PublicKey(workspace=workspace, kind=PublicKey.Kind.UPONAI, key=key.strip(), created_at=now)
-    with scoped(workspace.pk), transaction.atomic():
+    with taking_turns(workspace.pk):
         if PublicKey.objects.filter(key=row.key).exists():
             raise ValidationError({"key": "This key is in the register already."})
         _fill(row, facts)
@@ -62,7 +60,7 @@ def register_public_key(
 
 def edit_public_key(*, public_key: PublicKey, acting_user: Acting, now: datetime, **changes: Any) -> PublicKey:
     """Changes what a key may do. Raises ValidationError naming the field."""
-    with scoped(public_key.workspace_id), transaction.atomic():
+    with taking_turns(public_key.workspace_id):
         row = _locked(public_key)
         before = _facts(row)
         _fill(row, changes)
@@ -87,7 +85,7 @@ def rotate_public_key(
 
     With `overlap` the old key works until somebody revokes it, so that web pages can change over.
     """
-    with scoped(public_key.workspace_id), transaction.atomic():
+    with taking_turns(public_key.workspace_id):
         old = _locked(public_key)
         _refuse_unless_rotatable(old)
         name, facts = old.name, {field: getattr(old, field) for field in EDITABLE}
@@ -120,7 +118,7 @@ def revoke_public_key(
             now=now,
             reason=reason or "The key was exposed.",
         )
-    with scoped(public_key.workspace_id), transaction.atomic():
+    with taking_turns(public_key.workspace_id):
         row = _locked(public_key)
         if row.status != PublicKey.Status.REVOKED:
             before, row.status = row.status, PublicKey.Status.REVOKED

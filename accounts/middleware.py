@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 import zoneinfo
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -24,6 +26,8 @@ class CurrentWorkspace:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        # All pages are imported now: within the first request, their querysets would be bound to its workspace.
+        import_module(settings.ROOT_URLCONF)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = uuid.uuid4().hex

@@ -20,7 +20,7 @@ class UnscopedQuery(RuntimeError):
 
 
 class ForeignWorkspace(RuntimeError):
-    """Code that acts for one workspace was about to write a row of another."""
+    """Code that acts for one workspace was about to read or write a row of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,19 @@ class WorkspaceQuerySet(models.QuerySet[Any]):
     relations at import time from `_default_manager` as it does for any model.
     """
 
-    _bound = False
+    _bound: Scope | None = None
 
     def bind(self) -> WorkspaceQuerySet:
-        if self._bound:
-            return self
         scope = _current.get()
+        if self._bound:
+            self._refuse_other_workspace(scope)
+            return self
         if scope is None:
             return self
         bound = super()._chain()
         if scope.workspace_id is not None:
             bound.query.add_q(models.Q(workspace_id=scope.workspace_id))
-        bound._bound = True
+        bound._bound = scope
         return bound
 
     bind.queryset_only = True  # type: ignore[attr-defined]
@@ -95,22 +96,25 @@ class WorkspaceQuerySet(models.QuerySet[Any]):
         return clone
 
     def _chain(self) -> WorkspaceQuerySet:
-        return super()._chain() if self._bound else self._chain_bound()
-
-    def _chain_bound(self) -> WorkspaceQuerySet:
         bound = self.bind()
         return bound if bound is not self else super()._chain()
 
+    def _refuse_other_workspace(self, scope: Scope | None) -> None:
+        """A queryset that outlived its workspace, such as one in a class body, must not serve another."""
+        here = scope.workspace_id if scope else None
+        if here is not None and self._bound and self._bound.workspace_id != here:
+            raise ForeignWorkspace(f"{self.model.__name__} rows bound to another scope were asked for.")
+
     def _require_scope(self) -> None:
+        bound = self.bind()
         if self._bound:
             return
-        bound = self.bind()
         if bound is self:
             raise UnscopedQuery(
                 f"{self.model.__name__} rows were asked for without a workspace. "
                 "Enter scoped(workspace_id), or unscoped(reason=...) where all workspaces are meant."
             )
-        self.query, self._bound = bound.query, True
+        self.query, self._bound = bound.query, bound._bound
 
     # The doors through which a queryset reaches the database.
 
@@ -179,7 +183,14 @@ def require_own_workspace(row: Any) -> None:
         raise ForeignWorkspace(f"A {type(row).__name__} of another workspace was about to be written.")
 
 
-WorkspaceManager = models.Manager.from_queryset(WorkspaceQuerySet, class_name="WorkspaceManager")
+class BindingManager(models.Manager[Any]):
+    """Binds at once where a workspace is known, so that a subquery of `objects.all()` is narrowed as well."""
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().bind()
+
+
+WorkspaceManager = BindingManager.from_queryset(WorkspaceQuerySet, class_name="WorkspaceManager")
 
 
 class WorkspaceModel(models.Model):

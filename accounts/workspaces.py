@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +21,19 @@ SETTINGS_FIELDS = ("name", "home_country", "time_zone", "agent_minute_price", "c
 
 class NoUponaiKey(Exception):
     """The workspace has no UponAI key yet."""
+
+
+@contextmanager
+def taking_turns(workspace_id: int) -> Iterator[None]:
+    """The scope and the transaction of a verb that changes what the gate knows; one at a time in a workspace.
+
+    Such a verb locks the workspace's row in the end anyway. Locked first, no two of them wait for each other
+    crosswise, and what one looks up (is this name free?) stays so until it has written.
+    """
+    with scoped(workspace_id), transaction.atomic():
+        # "No key": rows that only refer to the workspace, such as events, come in meanwhile.
+        Workspace.objects.select_for_update(no_key=True).get(pk=workspace_id)
+        yield
 
 
 def create_workspace(
@@ -91,7 +107,7 @@ def set_uponai_key(
     old_verifies_until: datetime | None = None,
 ) -> UponaiKey:
     """Stores a new private key. The one before verifies webhooks until `old_verifies_until`, else no longer."""
-    with scoped(workspace.pk), transaction.atomic():
+    with taking_turns(workspace.pk):
         UponaiKey.objects.filter(verifies_until=None).update(verifies_until=old_verifies_until or now)
         row = UponaiKey(workspace=workspace, last_four=key[-4:], created_at=now)
         row.sealed = encryption.seal(
@@ -119,13 +135,21 @@ def uponai_key(workspace_id: int) -> str:
     return _opened(row)
 
 
-def webhook_secrets(workspace_id: int, now: datetime) -> list[str]:
-    """The keys that UponAI may have signed a webhook with, newest first."""
+@dataclass(frozen=True, slots=True)
+class WebhookSecret:
+    """A key that UponAI may have signed a webhook with; `until` None is the one in use."""
+
+    text: str = field(repr=False)
+    until: datetime | None
+
+
+def webhook_secrets(workspace_id: int, now: datetime) -> list[WebhookSecret]:
+    """The keys that verify webhooks now, newest first. Who keeps them looks at `until` again."""
     with scoped(workspace_id):
         rows = UponaiKey.objects.filter(models.Q(verifies_until=None) | models.Q(verifies_until__gt=now)).order_by(
             "-created_at"
         )
-        return [_opened(row) for row in rows]
+        return [WebhookSecret(_opened(row), row.verifies_until) for row in rows]
 
 
 def _opened(row: UponaiKey) -> str:

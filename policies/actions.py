@@ -17,8 +17,7 @@ from django.db import models, transaction
 from accounts import audit
 from accounts.audit import Acting
 from accounts.models import User
-from accounts.scoping import scoped
-from accounts.workspaces import bump_snapshot
+from accounts.workspaces import bump_snapshot, taking_turns
 from policies import bells
 from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
 from policies.rules_input import KEEP, FieldProblem, Refused, country_list_rules, direction_rules
@@ -78,7 +77,7 @@ def edit_phone_number(
     A policy that other numbers follow too is left to them: this number gets a copy of its own.
     Raises Refused naming the field, StaleEdit when `expected_version` is no longer the number's version.
     """
-    with scoped(phone_number.workspace_id), transaction.atomic():
+    with taking_turns(phone_number.workspace_id):
         number = _locked_number(phone_number)
         if expected_version is not None and expected_version != version_of(number):
             raise StaleEdit
@@ -121,7 +120,7 @@ def create_country_policy(
         "inbound": direction_rules(nothing, inbound, field="inbound", **confirmation),
         "outbound": direction_rules(nothing, outbound, field="outbound", **confirmation),
     }
-    with scoped(workspace_id), transaction.atomic():
+    with taking_turns(workspace_id):
         policy = CountryPolicy(workspace_id=workspace_id, name=_checked_name(name), created_at=now)
         policy.save()
         _add_revision(policy, reason=reason, acting_user=acting_user, now=now, **rules)
@@ -145,7 +144,7 @@ def edit_country_policy(
     `inbound` and `outbound` may name only what changes. Raises Refused naming the field, StaleEdit when
     `expected_revision` is no longer the current one.
     """
-    with scoped(policy.workspace_id), transaction.atomic():
+    with taking_turns(policy.workspace_id):
         policy = _locked_policy(policy.pk)
         current = _current(policy)
         if expected_revision is not None and expected_revision != current.number:
@@ -166,7 +165,7 @@ def revert_country_policy(
     *, policy: CountryPolicy, revision_number: int, acting_user: Acting, now: datetime, reason: str = ""
 ) -> PolicyRevision:
     """Makes the rules of an earlier revision the newest one. Raises Refused when there is no such revision."""
-    with scoped(policy.workspace_id), transaction.atomic():
+    with taking_turns(policy.workspace_id):
         policy = _locked_policy(policy.pk)
         earlier = PolicyRevision.objects.filter(policy=policy, number=revision_number).first()
         if earlier is None:
@@ -185,7 +184,7 @@ def assign_country_policy(
     *, phone_number: PhoneNumber, policy: CountryPolicy, acting_user: Acting, now: datetime
 ) -> None:
     """Lets a number follow another policy of its workspace."""
-    with scoped(phone_number.workspace_id), transaction.atomic():
+    with taking_turns(phone_number.workspace_id):
         number = _locked_number(phone_number)
         policy = _locked_policy(policy.pk)
         if number.policy_id == policy.pk:
@@ -206,7 +205,7 @@ def assign_country_policy(
 
 def make_default(*, policy: CountryPolicy, acting_user: Acting, now: datetime) -> None:
     """Makes this the policy that numbers follow which appear at UponAI later."""
-    with scoped(policy.workspace_id), transaction.atomic():
+    with taking_turns(policy.workspace_id):
         before = CountryPolicy.objects.filter(is_default=True).first()
         CountryPolicy.objects.filter(is_default=True).update(is_default=False)
         CountryPolicy.objects.filter(pk=policy.pk).update(is_default=True)

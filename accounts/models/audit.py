@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import models
 
-from accounts.scoping import WorkspaceModel, WorkspaceQuerySet
+from accounts.scoping import BindingManager, WorkspaceModel, WorkspaceQuerySet
 
 
 class AuditIsForever(TypeError):
@@ -26,7 +26,7 @@ class AuditQuerySet(WorkspaceQuerySet):
         raise AuditIsForever("Audit entries are never changed.")
 
 
-AuditManager = models.Manager.from_queryset(AuditQuerySet, class_name="AuditManager")
+AuditManager = BindingManager.from_queryset(AuditQuerySet, class_name="AuditManager")
 
 
 class AuditEntry(WorkspaceModel):

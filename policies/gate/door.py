@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -81,12 +82,17 @@ def _signature_problem(
     request: HttpRequest, body: bytes, endpoint: str, loaded: LoadedSnapshot
 ) -> signature.SignatureProblem | None:
     headers = {name: request.headers[name] for name in settings.UPONAI_SIGNATURE_HEADERS if name in request.headers}
+    now = timezone.now()
     now_ms = time.time_ns() // 1_000_000
-    problem = signature.verify(body=body, headers=headers, secrets=loaded.webhook_secrets, now_ms=now_ms)
+    problem = signature.verify(body=body, headers=headers, secrets=loaded.secrets_at(now), now_ms=now_ms)
     if problem is signature.SignatureProblem.MISMATCH and loaded.age_seconds() > snapshots.POLL_SECONDS:
         # The workspace's key may be newer than this snapshot; look again, but not at every forged request.
-        renewed = snapshots.recheck(endpoint, loaded)
-        return signature.verify(body=body, headers=headers, secrets=renewed.webhook_secrets, now_ms=now_ms)
+        try:
+            renewed = snapshots.recheck(endpoint, loaded)
+        except DatabaseError as trouble:
+            logger.warning("The database does not answer (%s); no newer key is known.", trouble)
+            return problem
+        return signature.verify(body=body, headers=headers, secrets=renewed.secrets_at(now), now_ms=now_ms)
     return problem
 
 

@@ -33,4 +33,9 @@ def inbound(request: HttpRequest, endpoint: str) -> HttpResponse:
     except payloads.PayloadError as unusable:
         logger.error("A genuine inbound webhook cannot be understood (%s); rejected.", unusable)
         return door.answer(REJECT_ALL)
-    return door.answer(judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started))
+    try:
+        return door.answer(judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started))
+    except Exception:
+        # An error would let the agent answer as well. Whatever it is, it must not open the number.
+        logger.exception("A genuine inbound webhook could not be judged; rejected.")
+        return door.answer(REJECT_ALL)

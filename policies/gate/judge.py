@@ -58,16 +58,16 @@ def judge_inbound(endpoint: str, attempt: Attempt, *, now: datetime, started: fl
                 decision=orjson.dumps(judged.facts),
                 answer=judged.answer,
             )
+            if remembered.outcome is Outcome.REPEATED:
+                return remembered.answer
+            if remembered.outcome is Outcome.RECORDED:
+                break
+            loaded = _fresh(endpoint, loaded)
+            if remembered.outcome is Outcome.UNKNOWN:
+                store.publish_version(loaded.workspace_id, loaded.version)
         except RedisError as trouble:
             logger.warning("The live store does not answer (%s); deciding without it.", trouble)
             return _without_store(endpoint, loaded, attempt, key, now=now, started=started)
-        if remembered.outcome is Outcome.REPEATED:
-            return remembered.answer
-        if remembered.outcome is Outcome.RECORDED:
-            break
-        loaded = _fresh(endpoint, loaded)
-        if remembered.outcome is Outcome.UNKNOWN:
-            store.publish_version(loaded.workspace_id, loaded.version)
     return judged.answer
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import phonenumbers
+from redis.exceptions import RedisError
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
@@ -15,8 +17,9 @@ from policies.engine.types import Attempt, Verdict
 from policies.gate import store
 from policies.models import Decision, RefusedWebhook
 
+logger = logging.getLogger(__name__)
+
 METADATA_VERSION = phonenumbers.__version__
-LONGEST_TEXT = 64
 
 
 def facts(
@@ -37,16 +40,16 @@ def facts(
         "verdict": shown["verdict"],
         "reason": shown["reason"] or "",
         "reasons": shown["reasons"],
-        "phone_number": _text(attempt.own_number),
+        "phone_number": _text("phone_number", attempt.own_number),
         "peer": shown["peer"]["e164"] or "",
-        "peer_text": _text(attempt.peer_number),
+        "peer_text": _text("peer_text", attempt.peer_number),
         "country": shown["peer"]["country"] or "",
         "number_class": shown["peer"]["number_class"],
         "flags": shown["peer"]["flags"],
         "ip": attempt.ip if isinstance(attempt.ip, str) else None,
-        "public_key": _text(attempt.public_key),
-        "subject": _text(attempt.subject),
-        "call_reference": _text(attempt.call_reference),
+        "public_key": _text("public_key", attempt.public_key),
+        "subject": _text("subject", attempt.subject),
+        "call_reference": _text("call_reference", attempt.call_reference),
         "policy_id": shown["policy"]["id"] if shown["policy"] else None,
         "policy_revision": shown["policy"]["revision"] if shown["policy"] else None,
         "trace": shown["trace"],
@@ -74,21 +77,28 @@ def write(workspace_id: int, decisions: list[dict[str, Any]], *, now: datetime) 
 def drain(*, now: datetime) -> int:
     """Moves decisions from the live store to rows, for every workspace. Answers how many. Raises RedisError.
 
-    Written first, forgotten after: dying between the two repeats a write, which the decision id makes harmless.
+    One workspace that fails does not stop the others. Written first, forgotten after: dying between the two
+    repeats a write, which the decision id makes harmless.
     """
     total = 0
     for workspace_id in Workspace.objects.values_list("pk", flat=True):
-        while entries := store.undrained(workspace_id):
-            write(workspace_id, [orjson.loads(body) for _, body in entries], now=now)
-            store.drained(workspace_id, [entry_id for entry_id, _ in entries])
-            total += len(entries)
+        try:
+            while entries := store.undrained(workspace_id):
+                write(workspace_id, [orjson.loads(body) for _, body in entries], now=now)
+                store.drained(workspace_id, [entry_id for entry_id, _ in entries])
+                total += len(entries)
+        except RedisError:
+            raise
+        except Exception:
+            logger.exception("The decisions of workspace %s could not be written; trying again.", workspace_id)
     return total
 
 
 def drain_refused(*, now: datetime) -> None:
     """Brings the counts of this and the last hour from the live store to rows. Raises RedisError.
 
-    The whole count is written each time, so doing it twice changes nothing.
+    The whole count is written each time, so doing it twice changes nothing. A store that was emptied counts from
+    zero again, which never lowers what is written already.
     """
     this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     for workspace_id in Workspace.objects.values_list("pk", flat=True):
@@ -96,14 +106,18 @@ def drain_refused(*, now: datetime) -> None:
             counts = store.refused(workspace_id, hour=hour.isoformat())
             with scoped(workspace_id):
                 for problem, requests in counts.items():
-                    RefusedWebhook.objects.update_or_create(
-                        workspace_id=workspace_id, hour=hour, problem=problem, defaults={"requests": requests}
+                    row, _ = RefusedWebhook.objects.get_or_create(
+                        hour=hour, problem=problem, defaults={"requests": requests}
                     )
+                    if row.requests < requests:
+                        rows = RefusedWebhook.objects.filter(pk=row.pk, requests__lt=requests)
+                        rows.update(requests=requests)
 
 
-def _text(value: Any) -> str:
+def _text(column: str, value: Any) -> str:
     """What a stranger sent, cut to the column; a value that is not text is shown as JSON."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
-    return text[:LONGEST_TEXT].replace("\x00", "�")
+    longest = Decision._meta.get_field(column).max_length
+    return text[:longest].replace("\x00", "�")

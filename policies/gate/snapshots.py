@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils import timezone
 
 from accounts import workspaces
 from accounts.models import Workspace
 from accounts.scoping import scoped
+from accounts.workspaces import WebhookSecret
 from policies.engine.types import NumberSnapshot, PolicySnapshot, Snapshot
 from policies.gate import store
 from policies.models import CountryPolicy, PhoneNumber
@@ -30,8 +32,12 @@ class LoadedSnapshot:
     workspace_id: int
     version: int
     engine: Snapshot
-    webhook_secrets: tuple[str, ...]
-    checked_at: float = field(default_factory=time.monotonic)
+    webhook_secrets: tuple[WebhookSecret, ...]
+    checked_at: float
+
+    def secrets_at(self, now: datetime) -> list[str]:
+        """A snapshot may be older than the end of a key's grace."""
+        return [secret.text for secret in self.webhook_secrets if secret.until is None or now < secret.until]
 
     def age_seconds(self) -> float:
         """Since the database last told that this is the newest."""
@@ -50,7 +56,11 @@ def for_endpoint(endpoint: str) -> LoadedSnapshot:
 
 def reload(endpoint: str) -> LoadedSnapshot:
     """Loads a workspace's snapshot from the database. Raises NoSuchEndpoint."""
+    asked_at = time.monotonic()
     with _loading:
+        known = _by_endpoint.get(endpoint)
+        if known is not None and known.checked_at > asked_at:
+            return known  # somebody else has just loaded it, for all who waited
         workspace = Workspace.objects.filter(endpoint=endpoint).first()
         if workspace is None:
             _by_endpoint.pop(endpoint, None)
@@ -69,6 +79,7 @@ def recheck(endpoint: str, loaded: LoadedSnapshot) -> LoadedSnapshot:
 
 def load(workspace_id: int) -> LoadedSnapshot:
     """Reads a workspace from the database. Raises Workspace.DoesNotExist."""
+    checked_at = time.monotonic()
     # The version first: what changes while the rest is read makes this snapshot old, never wrongly new.
     workspace = Workspace.objects.get(pk=workspace_id)
     with scoped(workspace_id):
@@ -95,7 +106,7 @@ def load(workspace_id: int) -> LoadedSnapshot:
         numbers={number.e164: number for number in numbers},
         policies={policy.id: policy for policy in policies},
     )
-    return LoadedSnapshot(workspace_id, workspace.snapshot_version, engine, tuple(secrets))
+    return LoadedSnapshot(workspace_id, workspace.snapshot_version, engine, tuple(secrets), checked_at)
 
 
 def publish_all() -> int:

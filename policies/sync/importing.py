@@ -12,7 +12,6 @@ from accounts import audit, workspaces
 from accounts.audit import Acting
 from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
 from accounts.models import Workspace
-from accounts.scoping import scoped
 from policies import actions, bells
 from policies.models import PhoneNumber, SyncTarget
 from policies.sync import lists
@@ -37,7 +36,7 @@ def import_numbers(*, workspace: Workspace, acting_user: Acting, now: datetime) 
     """Brings all numbers of the workspace's UponAI account. Raises UponaiTrouble, NoUponaiKey; then nothing changed."""
     with UponaiClient(workspaces.uponai_key(workspace.pk)) as client:
         numbers = [_read(item) for item in client.list_phone_numbers()]
-    with scoped(workspace.pk), transaction.atomic():
+    with workspaces.taking_turns(workspace.pk):
         known = {row.e164: row for row in PhoneNumber.objects.select_related("sync_target")}
         new = [number for number in numbers if number.phone_number not in known]
         for number in new:

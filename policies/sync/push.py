@@ -74,7 +74,7 @@ def due_targets(*, now: datetime) -> list[int]:
 
 def retry(*, sync_target: SyncTarget, acting_user: Acting, now: datetime) -> None:
     """Makes a number's sync due at once, whatever happened before."""
-    with scoped(sync_target.workspace_id), transaction.atomic():
+    with workspaces.taking_turns(sync_target.workspace_id):
         SyncTarget.objects.filter(pk=sync_target.pk).update(
             due_at=now, attempts=0, error="", state=SyncTarget.State.PENDING
         )

@@ -1,10 +1,12 @@
 """The audit chain: written once, verified whole, and any change found."""
 
+import json
+
 import pytest
 from django.db import connection, transaction
 
-from accounts import audit
-from accounts.models import AuditEntry, AuditHead
+from accounts import audit, encryption
+from accounts.models import AuditEntry, AuditHead, DataKey
 from accounts.models.audit import AuditIsForever
 from accounts.scoping import scoped
 from tests.factories import make_workspace, moment
@@ -49,6 +51,9 @@ def test_verifies_an_untouched_chain(chain):
         "UPDATE accounts_auditentry SET detail = '{}' WHERE sequence = 4",
         "UPDATE accounts_auditentry SET actor_label = 'somebody else' WHERE sequence = 4",
         "UPDATE accounts_auditentry SET object_id = '9' WHERE sequence = 4",
+        "UPDATE accounts_auditentry SET object_type = 'accounts.user' WHERE sequence = 4",
+        "UPDATE accounts_auditentry SET object_label = 'something else' WHERE sequence = 4",
+        "UPDATE accounts_auditentry SET at = '2026-01-01 00:00:00' WHERE sequence = 4",
         "DELETE FROM accounts_auditentry WHERE sequence = 4",
     ],
 )
@@ -56,6 +61,39 @@ def test_finds_the_entry_that_was_changed_in_the_database(chain, change):
     _sql(change)
 
     assert audit.verify(chain.pk).bad_sequence == 4
+
+
+def test_still_verifies_when_the_key_of_the_secrets_is_gone(chain):
+    with scoped(chain.pk):
+        DataKey.objects.filter(purpose=DataKey.Purpose.SECRETS).delete()
+    encryption.forget_keys()
+
+    assert audit.verify(chain.pk).bad_sequence is None
+
+
+def test_finds_a_detail_that_was_replaced_with_its_own_digest(chain):
+    entry = AuditEntry._base_manager.get(workspace=chain, sequence=4)
+    entry.detail = {"reason": "another one"}
+    # Its key stands beside it, so whoever writes to the database can make this digest; not the chain's.
+    _sql("UPDATE accounts_auditentry SET detail_digest = %s WHERE id = %s", audit._detail_digest(entry), entry.pk)
+    _sql("UPDATE accounts_auditentry SET detail = %s WHERE id = %s", json.dumps(entry.detail), entry.pk)
+
+    assert audit.verify(chain.pk).bad_sequence == 4
+
+
+@pytest.mark.parametrize("hide_the_seam", [False, True])
+def test_finds_where_two_genuine_histories_were_sewn_together(chain, hide_the_seam):
+    first = AuditEntry._base_manager.get(workspace=chain, sequence=4)
+    third = AuditEntry._base_manager.get(workspace=chain, sequence=3)
+    _sql("DELETE FROM accounts_auditentry WHERE sequence >= 4")
+    AuditHead.objects.filter(workspace=chain).update(sequence=3, digest=third.digest)
+    _write(chain, 2)
+    _sql("DELETE FROM accounts_auditentry WHERE sequence = 4")
+    AuditEntry._base_manager.bulk_create([first])
+    if hide_the_seam:
+        _sql("UPDATE accounts_auditentry SET previous_digest = %s WHERE sequence = 5", first.digest)
+
+    assert audit.verify(chain.pk).bad_sequence == 5
 
 
 def test_finds_a_chain_cut_off_at_its_end(chain):

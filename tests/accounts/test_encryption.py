@@ -50,6 +50,15 @@ def test_does_not_open_after_a_changed_letter(workspace):
         encryption.unseal(**place, sealed=changed)
 
 
+@pytest.mark.parametrize("kept", [0, 4, 20])
+def test_does_not_open_what_was_cut_off(workspace, kept):
+    place, sealed = _seal(workspace)
+    head, body = sealed.rsplit(".", 1)
+
+    with pytest.raises(CannotOpen):
+        encryption.unseal(**place, sealed=f"{head}.{body[:kept]}")
+
+
 def test_opens_under_an_older_wrapping_key_and_not_without_it(workspace, settings):
     place, sealed = _seal(workspace)
     encryption.forget_keys()
@@ -81,6 +90,7 @@ def test_keeps_the_uponai_key_sealed_and_the_old_one_only_for_its_grace(workspac
     )
 
     assert workspaces.uponai_key(workspace.pk) == "key_second"
+
     def secrets(now):
         return [secret.text for secret in workspaces.webhook_secrets(workspace.pk, now)]
 

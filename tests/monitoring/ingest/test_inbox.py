@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection, connections
+from django.db import DataError, connection, connections
 
 from accounts import encryption
 from accounts.scoping import scoped
@@ -186,6 +186,47 @@ def test_leaves_alone_what_somebody_else_has_taken_meanwhile(workspace):
 
     assert calls(workspace) == {}
     assert kept(workspace)[0].state == "processing"
+
+
+def test_does_not_touch_the_lease_of_somebody_else_when_it_fails(workspace):
+    send(workspace, call_event("call_started"))
+    with scoped(workspace.pk):
+        token = inbox._claim(now=moment())
+        ours = WebhookEvent.objects.get(lease_token=token)
+        theirs = uuid.uuid4()
+        WebhookEvent.objects.update(lease_token=theirs)
+
+        inbox._postpone(ours, OSError("too late"), now=moment())
+
+    (row,) = kept(workspace)
+    assert (row.lease_token, row.state, row.error) == (theirs, "processing", "")
+
+
+def test_gives_up_what_was_begun_again_and_again_and_never_ended(workspace):
+    send(workspace, call_event("call_started"))
+    with scoped(workspace.pk):
+        WebhookEvent.objects.update(attempts=inbox.MOST_ATTEMPTS)
+
+    process(workspace)
+
+    (row,) = kept(workspace)
+    assert (row.state, row.due_at, calls(workspace)) == ("dead", None, {})
+    assert "never came to an end" in row.error
+
+
+def test_does_not_let_one_event_hold_up_the_others(workspace):
+    def trip_over_call_2(execute, sql, parameters, many, context):
+        if "INSERT" in sql and "call_2" in str(parameters):
+            raise DataError("this one does not fit")
+        return execute(sql, parameters, many, context)
+
+    for number in (1, 2, 3):
+        send(workspace, call_event("call_started", f"call_{number}"))
+    with connection.execute_wrapper(trip_over_call_2):
+        process(workspace)
+
+    assert [(row.state, row.attempts) for row in kept(workspace)] == [("done", 1), ("failed", 1), ("done", 1)]
+    assert calls(workspace).keys() == {"call_1", "call_3"}
 
 
 def test_sweeps_every_workspace(workspace):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from accounts.models import Workspace
 from policies import actions
+from policies.gate import store
 from policies.models import PhoneNumber
 from policies.sync import push
 from policies.sync.importing import import_numbers
@@ -34,6 +36,14 @@ def _import(workspace):
 
 def _number(e164):
     return PhoneNumber.objects.select_related("policy__current_revision", "sync_target").get(e164=e164)
+
+
+def test_tells_the_gate_of_the_new_numbers(stocked, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        _import(stocked)
+
+    told = store.connection().get(store._key(stocked.pk, "snapshot-version"))
+    assert int(told) == Workspace.objects.get(pk=stocked.pk).snapshot_version
 
 
 def test_takes_numbers_over_as_they_are(stocked):

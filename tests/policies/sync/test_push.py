@@ -1,5 +1,6 @@
 """The push: what the policy says arrives at UponAI, is read back, and nothing is lost on the way."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from accounts import workspaces
 from accounts.models import AuditEntry
 from policies import actions
-from policies.models import SyncTarget
+from policies.models import PolicyRevision, SyncTarget
 from policies.sync import push
 from policies.uponai import client as uponai_client
 from tests.factories import make_phone_number, make_workspace, moment
@@ -162,6 +163,50 @@ def test_sends_the_newer_lists_when_edited_meanwhile(number, uponai, monkeypatch
     assert _target(number).state == "pending"
     assert _push(number)
     assert _remote(uponai)[0] == ["FR"]
+
+
+def _while_sending(monkeypatch, happen):
+    real = uponai_client.UponaiClient.update_phone_number
+
+    def send(self, e164, changes):
+        happen()
+        return real(self, e164, changes)
+
+    monkeypatch.setattr(uponai_client.UponaiClient, "update_phone_number", send)
+
+
+@pytest.mark.parametrize("kinds", [[], ["500"]])
+def test_leaves_the_row_to_the_worker_that_took_it_over(number, uponai, monkeypatch, kinds):
+    theirs, until = uuid.uuid4(), moment() + timedelta(seconds=30)
+    row = SyncTarget.objects.filter(phone_number=number)
+    _while_sending(monkeypatch, lambda: row.update(lease_token=theirs, lease_until=until))
+    uponai.post("faults", rate=1 if kinds else 0, kinds=kinds or ["500"], seed=1)
+
+    assert not _push(number)
+
+    target = _target(number)
+    assert (target.lease_token, target.lease_until, target.state) == (theirs, until, "pending")
+
+
+def test_gives_the_newer_lists_a_try_of_their_own_when_the_older_failed(number, uponai, monkeypatch):
+    _edit(number, inbound_countries=["GB"])
+    uponai.post("faults", rate=1, kinds=["500"], seed=1)
+    _while_sending(monkeypatch, lambda: _edit(number, inbound_countries=["FR"]))
+
+    assert not _push(number)
+
+    target = _target(number)
+    assert (target.state, target.attempts, target.error, target.lease_token) == ("pending", 0, "", None)
+    assert target.due_at <= moment()
+
+
+def test_never_sends_a_sanctioned_country_whatever_the_row_says(number, uponai):
+    PolicyRevision.objects.filter(policy=number.policy).update(
+        inbound={"mode": "list", "countries": ["CU", "GB"], "class_rules": {}, "prefix_rules": []}
+    )
+
+    assert _push(number)
+    assert _remote(uponai)[0] == ["GB"]
 
 
 def test_waits_with_the_reason_when_there_is_no_key(uponai):
