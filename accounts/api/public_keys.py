@@ -22,7 +22,7 @@ from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiViewSet
 from accounts.models import PublicKey
 
-READ_ONLY = ("id", "key", "kind", "status", "created_at", "last_used_at")
+READ_ONLY = ("id", "key", "kind", "status", "created_at", "last_used_at", "limits")
 MOST_ENTRIES = 200
 
 
@@ -30,10 +30,16 @@ class PublicKeySerializer(serializers.ModelSerializer):
     domains = serializers.ListField(child=serializers.CharField())
     channels = serializers.ListField(child=serializers.CharField())
     allowed_fields = serializers.ListField(child=serializers.CharField())
+    limits = serializers.SerializerMethodField(
+        help_text="Limits of this key alone. None can be set until the console counts what is started with a key."
+    )
 
     class Meta:
         model = PublicKey
-        fields = ("id", *keys.EDITABLE, "key", "kind", "status", "created_at", "last_used_at")
+        fields = ("id", *keys.EDITABLE, "limits", "key", "kind", "status", "created_at", "last_used_at")
+
+    def get_limits(self, public_key: PublicKey) -> dict[str, int]:
+        return {}
 
 
 class EditPublicKey(Body):
@@ -56,7 +62,7 @@ class EditPublicKey(Body):
 class MintPublicKey(EditPublicKey):
     """With `kind` "uponai" and its `key`, one that exists at UponAI is noted instead of minted."""
 
-    shown_only = ("id", "status", "created_at", "last_used_at")
+    shown_only = ("id", "limits", "status", "created_at", "last_used_at")
 
     name = Text(max_length=80)
     kind = serializers.ChoiceField(choices=PublicKey.Kind.choices, required=False)

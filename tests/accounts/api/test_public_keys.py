@@ -61,7 +61,8 @@ def test_notes_a_key_of_uponai_s_own(client):
         pytest.param({"mode": "off"}, "mode", "invalid_choice", id="unknown mode"),
         pytest.param({"status": "active"}, "status", "read_only", id="status"),
         pytest.param({"key": "pk_mine"}, "key", "read_only", id="a key of one's own"),
-        pytest.param({"limits": {}}, "limits", "unknown_field", id="unknown field"),
+        pytest.param({"limits": {}}, "limits", "read_only", id="limits of its own"),
+        pytest.param({"colour": 1}, "colour", "unknown_field", id="unknown field"),
         pytest.param({"kind": "uponai"}, "key", "required", id="which of UponAI's"),
     ],
 )
