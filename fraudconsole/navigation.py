@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             ),
             ("All decisions", "fact_check", "admin:policies_decision_changelist", "", "policies.view_decision"),
             ("Calls", "call", "admin:monitoring_call_changelist", "", "monitoring.view_call"),
+            ("Test a call", "science", "admin:policies_decision_test_call", "", "policies.view_decision"),
         ),
     ),
     (

@@ -9,7 +9,8 @@ from typing import Final, Protocol
 import phonenumbers
 
 from accounts.countries import flag, name_of
-from policies.engine.names import Channel, Check, Direction, Reason, VerdictKind
+from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, VerdictKind
+from policies.engine.sentences import sentence_for
 
 REASONS: Final = MappingProxyType(
     {
@@ -112,6 +113,32 @@ class _HasSides(Protocol):
     public_key: str
     peer: str
     country: str
+
+
+class _HasVerdict(Protocol):
+    """A decision, stored or not."""
+
+    verdict: str
+    reason: str
+    direction: str
+    country: str
+    peer: str
+    number_class: str
+
+
+def sentence(decision: _HasVerdict) -> str:
+    """The decision in one sentence; a code that this version does not know is said as it is stored."""
+    try:
+        return sentence_for(
+            verdict=VerdictKind(decision.verdict),
+            reason=Reason(decision.reason) if decision.reason else None,
+            direction=Direction(decision.direction),
+            country=decision.country or None,
+            e164=decision.peer or None,
+            number_class=NumberClass(decision.number_class or "unknown"),
+        )
+    except ValueError:
+        return f"{verdict(decision.verdict)}: {reason(decision.reason).lower()}."
 
 
 def reason(code: str) -> str:

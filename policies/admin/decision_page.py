@@ -1,4 +1,4 @@
-"""What the page of one decision says: the sentence, the facts, the checks, and what would have let it through."""
+"""What the page of one decision says: its judgement, who else the same rule hit, and the raw record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -15,40 +14,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.countries import name_of
-from policies import words
-from policies.engine.names import Direction, NumberClass, Reason, VerdictKind
-from policies.engine.sentences import sentence_for
-from policies.models import CountryPolicy, Decision, PhoneNumber
+from policies.admin import test_call
+from policies.admin.judgement import Judgement, judgement
+from policies.engine.names import Direction, VerdictKind
+from policies.models import Decision, PhoneNumber
 
 SIMILAR_DAYS = 30
 # Enough to tell a stray call from an attack; counting further would read the whole month.
 MOST_SIMILAR = 1000
-_TONES = {"allow": "quiet", "guard": "notice", "challenge": "notice", "block": "danger"}
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    label: str
-    href: str
-    kind: str = ""
-    icon: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    tone: str
-    text: str
-    detail: str = ""
-    actions: tuple[Action, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
-    check: str
-    outcome: str
-    text: str
-    value: str
-    threshold: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,85 +36,24 @@ class Similar:
 class DecisionPage:
     list_name: str
     list_href: str
-    sentence: Sentence
-    sender: words.WrittenNumber
-    receiver: words.WrittenNumber
-    what: str
-    number_class: str
-    policy_name: str
-    policy_href: str
-    trace: tuple[TraceEntry, ...]
-    remedies: tuple[str, ...]
-    no_remedy: str
-    number_href: str
+    judgement: Judgement
+    test_href: str
     similar: Similar | None
     record: str
 
 
 def decision_page(decision: Decision, *, now: datetime) -> DecisionPage:
-    number_href = _number_href(decision)
-    sides = words.sides(decision, own_href=number_href)
-    policy = CountryPolicy.objects.filter(pk=decision.policy_id).first() if decision.policy_id else None
-    remedies = tuple(change["sentence"] for change in decision.counterfactuals)
+    number = PhoneNumber.objects.filter(e164=decision.phone_number).only("pk").first()
     blocked = decision.verdict == VerdictKind.BLOCK
     every = reverse("admin:policies_decision_changelist")
     return DecisionPage(
         list_name="Blocked calls" if blocked else "Decisions",
         list_href=f"{every}?verdict__exact=block" if blocked else every,
-        sentence=Sentence(_TONES.get(decision.verdict, "unknown"), say(decision), _also(decision)),
-        sender=sides["sender"],
-        receiver=sides["receiver"],
-        what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
-        number_class=words.number_class(decision.number_class),
-        policy_name=f"{policy.name}, revision {decision.policy_revision}" if policy else "",
-        policy_href=reverse("admin:policies_countrypolicy_change", args=[policy.pk]) if policy else "",
-        trace=tuple(_trace_entry(entry) for entry in decision.trace),
-        remedies=remedies,
-        no_remedy=_no_remedy(decision, remedies),
-        number_href=number_href,
+        judgement=judgement(decision, number_id=number.pk if number else None),
+        test_href=test_call.href(test_call.Typed.of(decision), recorded=decision),
         similar=_similar(decision, now),
         record=_record(decision),
     )
-
-
-def say(decision: Decision) -> str:
-    """The decision in one sentence; a code that this version does not know is said as it is stored."""
-    try:
-        return sentence_for(
-            verdict=VerdictKind(decision.verdict),
-            reason=Reason(decision.reason) if decision.reason else None,
-            direction=Direction(decision.direction),
-            country=decision.country or None,
-            e164=decision.peer or None,
-            number_class=NumberClass(decision.number_class or "unknown"),
-        )
-    except ValueError:
-        return f"{words.verdict(decision.verdict)}: {words.reason(decision.reason).lower()}."
-
-
-def _also(decision: Decision) -> str:
-    others = [words.reason(code).lower() for code in decision.reasons if code != decision.reason]
-    return f"It would also have failed for: {', '.join(others)}." if others else ""
-
-
-def _trace_entry(entry: dict[str, Any]) -> TraceEntry:
-    outcome = entry.get("outcome", "")
-    check, text = words.check(entry.get("check", ""), outcome)
-    value, threshold = ("" if entry.get(name) is None else str(entry[name]) for name in ("value", "threshold"))
-    return TraceEntry(check, outcome, text, value, threshold)
-
-
-def _no_remedy(decision: Decision, remedies: tuple[str, ...]) -> str:
-    if remedies or decision.verdict == VerdictKind.ALLOW:
-        return ""
-    if Reason.SANCTIONED_COUNTRY in decision.reasons:
-        return "Nothing. The platform sanctions list stands above every setting, hold and exception."
-    return "No setting of this console would have: the attempt itself would have to be another one."
-
-
-def _number_href(decision: Decision) -> str:
-    number = PhoneNumber.objects.filter(e164=decision.phone_number).only("pk").first()
-    return reverse("admin:policies_phonenumber_change", args=[number.pk]) if number else ""
 
 
 def _similar(decision: Decision, now: datetime) -> Similar | None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from accounts.admin.base import ConsoleAdmin
+from accounts.admin.base import ConsoleAdmin, is_htmx
 from policies import words
+from policies.admin import test_call
 from policies.admin.decision_page import decision_page
 from policies.admin.filters import (
     ChannelFilter,
@@ -84,8 +87,20 @@ class DecisionAdmin(ConsoleAdmin):
             raise Http404("A decision is made by the gate, not written by hand.")
         decision = self.found(request, object_id)
         page = decision_page(decision, now=timezone.now())
-        context = {"title": "Decision", "opts": None, "decision": decision, "page": page}
+        context = {"title": "Decision", "opts": None, "decision": decision, "page": page, "judgement": page.judgement}
         return self.page(request, "policies/decision.html", context)
+
+    def own_urls(self) -> list[Any]:
+        return [("test-call/", "test_call", self.test_call_view)]
+
+    def test_call_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        page = test_call.test_call_page(request.GET, workspace=request.workspace, now=timezone.now())  # type: ignore[attr-defined]
+        if is_htmx(request) and "HX-History-Restore-Request" not in request.headers:
+            return TemplateResponse(request, "policies/_test_call_verdict.html", {"page": page, "fragment": True})
+        context = {"title": "Test a call", "opts": None, "page": page, "test_url": request.path}
+        return self.page(request, "policies/test_call.html", context | test_call.choices())
 
     @display(description="When")
     def when(self, decision: Decision) -> SafeString:

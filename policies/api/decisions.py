@@ -20,7 +20,6 @@ from accounts.api.views import ApiViewSet
 from policies import words
 from policies.engine.decide import decide
 from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, TraceOutcome, VerdictKind
-from policies.engine.sentences import sentence_for
 from policies.engine.types import Attempt
 from policies.gate import snapshots
 from policies.models import Decision
@@ -122,7 +121,7 @@ class DecisionSerializer(VerdictSerializer):
             "public_key": decision.public_key or None,
             "subject": decision.subject or None,
             "call_reference": decision.call_reference or None,
-            "sentence": sentence_of(decision),
+            "sentence": words.sentence(decision),
             "verdict": decision.verdict,
             "reason": decision.reason or None,
             "reasons": decision.reasons,
@@ -208,18 +207,3 @@ class Decisions(ListModelMixin, ApiViewSet):
             raise Unprocessable.one("", "invalid", "The body must be a JSON object that describes an attempt.")
         loaded = snapshots.load(self.token.workspace_id)
         return Response(decide(Attempt.from_json(request.data), loaded.engine).as_dict())
-
-
-def sentence_of(decision: Decision) -> str:
-    """A stored verdict in words; codes that this version does not know are said as they are."""
-    try:
-        return sentence_for(
-            verdict=VerdictKind(decision.verdict),
-            reason=Reason(decision.reason) if decision.reason else None,
-            direction=Direction(decision.direction),
-            country=decision.country or None,
-            e164=decision.peer or None,
-            number_class=NumberClass(decision.number_class or "unknown"),
-        )
-    except ValueError:
-        return f"{words.reason(decision.reason)}."

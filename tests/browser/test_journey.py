@@ -135,6 +135,7 @@ PAGES = {
     "home": "/admin/",
     "blocked-calls": "/admin/policies/decision/?verdict__exact=block",
     "calls": "/admin/monitoring/call/",
+    "test-a-call": "/admin/policies/decision/test-call/?peer=%2B5352345678",
     "phone-numbers": "/admin/policies/phonenumber/",
     "country-policies": "/admin/policies/countrypolicy/",
     "public-keys": "/admin/accounts/publickey/",

@@ -158,7 +158,8 @@
     if (await ask(element)) event.detail.issueRequest(true);
   });
 
-  /* ── auto-refresh: [data-auto-refresh] with hx-trigger="every 5s, refresh" ────────────────────── */
+  /* ── auto-refresh: [data-auto-refresh] with hx-trigger="every 5s, refresh" ──────────────────────
+     [data-stale] on what asks names the panel that an answer would have renewed. */
   let paused = false;
 
   function mustWait(panel) {
@@ -174,7 +175,10 @@
   }
 
   function markStale(event) {
-    const panel = event.detail.elt.closest?.("[data-auto-refresh]");
+    const source = event.detail.elt;
+    const panel = source.dataset?.stale
+      ? document.querySelector(source.dataset.stale)
+      : source.closest?.("[data-auto-refresh]");
     if (!panel || panel.querySelector(":scope > .fc-stale-note")) return;
     const note = document.createElement("p");
     note.className = "fc-stale-note";

@@ -65,8 +65,8 @@ def test_the_page_links_to_the_number_and_its_policy(viewer, number):
 
     page = decision_page(decision, now=NOW)
 
-    assert page.number_href == reverse("admin:policies_phonenumber_change", args=[number.pk])
-    assert page.policy_href == reverse("admin:policies_countrypolicy_change", args=[number.policy_id])
+    assert page.judgement.number_href == reverse("admin:policies_phonenumber_change", args=[number.pk])
+    assert page.judgement.policy_href == reverse("admin:policies_countrypolicy_change", args=[number.policy_id])
     assert page_of(viewer, decision).count("revision 1") == 1
 
 
@@ -88,8 +88,8 @@ def test_the_page_outlives_its_number_and_policy(number):
 
     page = decision_page(decision, now=NOW)
 
-    assert (page.number_href, page.policy_href, page.policy_name) == ("", "", "")
-    assert "United Kingdom" in page.sentence.text
+    assert (page.judgement.number_href, page.judgement.policy_href, page.judgement.policy_name) == ("", "", "")
+    assert "United Kingdom" in page.judgement.sentence.text
 
 
 def test_who_else_counts_thirty_days_of_the_same_rule_and_direction(number):

@@ -76,7 +76,7 @@ def test_shows_null_for_the_reason_of_what_was_allowed(workspace, client):
 def test_says_what_an_older_or_newer_version_decided(workspace, client):
     row = record(workspace, TO_CUBA, reason="moon_phase")
 
-    assert client.get(f"{DECISIONS}{row.decision_id}/").json()["sentence"] == "Moon phase."
+    assert client.get(f"{DECISIONS}{row.decision_id}/").json()["sentence"] == "Blocked: moon phase."
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""What a judgement says to people, stored or only tried out: the sentence, the facts, the checks, the remedies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from policies import words
+from policies.engine.names import Reason, VerdictKind
+from policies.models import CountryPolicy, Decision
+
+_TONES = {"allow": "quiet", "guard": "notice", "challenge": "notice", "block": "danger"}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    label: str
+    href: str
+    kind: str = ""
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    tone: str
+    text: str
+    detail: str = ""
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEntry:
+    check: str
+    outcome: str
+    text: str
+    value: str
+    threshold: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: str
+    reason: str
+    sentence: Sentence
+    sender: words.WrittenNumber
+    receiver: words.WrittenNumber
+    what: str
+    number_class: str
+    public_key: str
+    ip: str
+    policy_name: str
+    policy_href: str
+    trace: tuple[TraceEntry, ...]
+    remedies: tuple[str, ...]
+    no_remedy: str
+    number_href: str
+
+
+def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
+    """`decision` need not be stored. `number_id`: the row of our side, where it has one."""
+    number_href = reverse("admin:policies_phonenumber_change", args=[number_id]) if number_id else ""
+    policy = CountryPolicy.objects.filter(pk=decision.policy_id).first() if decision.policy_id else None
+    remedies = tuple(change["sentence"] for change in decision.counterfactuals)
+    return Judgement(
+        verdict=decision.verdict,
+        reason=decision.reason,
+        sentence=Sentence(_TONES.get(decision.verdict, "unknown"), words.sentence(decision), _also(decision)),
+        **words.sides(decision, own_href=number_href),
+        what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
+        number_class=words.number_class(decision.number_class),
+        public_key=decision.public_key,
+        ip=decision.ip or "",
+        policy_name=f"{policy.name}, revision {decision.policy_revision}" if policy else "",
+        policy_href=reverse("admin:policies_countrypolicy_change", args=[policy.pk]) if policy else "",
+        trace=tuple(_trace_entry(entry) for entry in decision.trace),
+        remedies=remedies,
+        no_remedy=_no_remedy(decision, remedies),
+        number_href=number_href,
+    )
+
+
+def _also(decision: Decision) -> str:
+    others = [words.reason(code).lower() for code in decision.reasons if code != decision.reason]
+    return f"It would also have failed for: {', '.join(others)}." if others else ""
+
+
+def _trace_entry(entry: dict[str, Any]) -> TraceEntry:
+    outcome = entry.get("outcome", "")
+    check, text = words.check(entry.get("check", ""), outcome)
+    value, threshold = ("" if entry.get(name) is None else str(entry[name]) for name in ("value", "threshold"))
+    return TraceEntry(check, outcome, text, value, threshold)
+
+
+def _no_remedy(decision: Decision, remedies: tuple[str, ...]) -> str:
+    if remedies or decision.verdict == VerdictKind.ALLOW:
+        return ""
+    if Reason.SANCTIONED_COUNTRY in decision.reasons:
+        return "Nothing. The platform sanctions list stands above every setting, hold and exception."
+    return "No setting of this console: the attempt itself would have to be another one."
