@@ -11,7 +11,9 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from accounts.admin.base import ConsoleAdmin
+from accounts.admin.exporting import ExportedList
+from accounts.exports import Facts
+from monitoring.api.calls import CallSerializer
 from monitoring.dashboards.call_page import call_page, decision_href
 from monitoring.models import Call
 from policies import words
@@ -23,9 +25,11 @@ from policies.admin.filters import (
     TimeRangeFilter,
 )
 
+AS_BY_REST = CallSerializer()
+
 
 @admin.register(Call)
-class CallAdmin(ConsoleAdmin):
+class CallAdmin(ExportedList):
     # Counting all calls would take longer than reading the newest fifty.
     paginator = InfinitePaginator
     show_facets = admin.ShowFacets.NEVER
@@ -38,6 +42,7 @@ class CallAdmin(ConsoleAdmin):
     list_display_links = ("when",)
     search_fields = ("peer", "phone_number", "call_reference", "agent", "public_key")
     search_help_text = "Number, agent, key or UponAI's id of the call"
+    export_columns = CallSerializer.Meta.fields
     list_filter = (
         DirectionFilter,
         ChannelFilter,
@@ -58,8 +63,8 @@ class CallAdmin(ConsoleAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Calls", **(extra_context or {})})
+    def export_facts(self, call: Call) -> Facts:
+        return AS_BY_REST.to_representation(call)
 
     def changeform_view(
         self,

@@ -14,7 +14,9 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from accounts.admin.base import ConsoleAdmin, is_htmx
+from accounts.admin.base import is_htmx
+from accounts.admin.exporting import ExportedList
+from accounts.exports import Facts
 from policies import words
 from policies.admin import test_call
 from policies.admin.decision_page import decision_page
@@ -27,11 +29,14 @@ from policies.admin.filters import (
     TimeRangeFilter,
     VerdictFilter,
 )
+from policies.api.decisions import DecisionSerializer
 from policies.models import Decision
+
+AS_BY_REST = DecisionSerializer()
 
 
 @admin.register(Decision)
-class DecisionAdmin(ConsoleAdmin):
+class DecisionAdmin(ExportedList):
     # Counting all decisions would take longer than reading the newest fifty.
     paginator = InfinitePaginator
     show_facets = admin.ShowFacets.NEVER
@@ -45,6 +50,11 @@ class DecisionAdmin(ConsoleAdmin):
     list_before_template = "policies/decision_list_before.html"
     search_fields = ("peer", "peer_text", "phone_number", "public_key", "call_reference", "ip")
     search_help_text = "Number, key, IP address or UponAI's id of the call"
+    export_columns = (
+        *("decision_id", "at", "verdict", "reason", "reasons", "direction", "channel", "phone_number"),
+        *("peer.e164", "peer_text", "peer.country", "peer.number_class", "public_key", "ip", "subject"),
+        *("call_reference", "policy.id", "policy.revision", "degraded", "sentence"),
+    )
     list_filter = (
         VerdictFilter,
         ReasonFilter,
@@ -67,14 +77,11 @@ class DecisionAdmin(ConsoleAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        blocked_only = request.GET.get("verdict__exact") == "block"
-        context = {
-            "title": "Blocked calls" if blocked_only else "Decisions",
-            "blocked_only": blocked_only,
-            **(extra_context or {}),
-        }
-        return super().changelist_view(request, context)
+    def list_name(self, request: HttpRequest) -> str:
+        return "Blocked calls" if request.GET.get("verdict__exact") == "block" else "Decisions"
+
+    def export_facts(self, decision: Decision) -> Facts:
+        return AS_BY_REST.to_representation(decision)
 
     def changeform_view(
         self,
@@ -91,7 +98,7 @@ class DecisionAdmin(ConsoleAdmin):
         return self.page(request, "policies/decision.html", context)
 
     def own_urls(self) -> list[Any]:
-        return [("test-call/", "test_call", self.test_call_view)]
+        return [*super().own_urls(), ("test-call/", "test_call", self.test_call_view)]
 
     def test_call_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):
