@@ -110,6 +110,22 @@ def test_an_edit_by_rest_is_synced_and_a_bad_one_changes_nothing(demo: Demo) -> 
     assert demo.api(f"phone-numbers/{e164}/")["allowed_outbound_country_list"] == ["MX", "US"]
 
 
+def test_an_attempt_is_judged_while_one_types_it(page: Page, demo: Demo) -> None:
+    page.goto("/admin/policies/decision/test-call/")
+    said = page.locator(".fc-sentence__text")
+
+    page.get_by_role("textbox", name="From (the other side)").press_sequentially(CUBAN, delay=20)
+    expect(said).to_contain_text("Cuba is on the platform sanctions list")
+    expect(page).to_have_url(re.compile(r"peer=%2B5351234567"))
+    page.reload()
+    expect(said).to_contain_text("Cuba")
+
+    page.get_by_role("link", name="A caller from our own country").click()
+    expect(said).to_have_text("Allowed.")
+    page.get_by_label("Direction").select_option("outbound")
+    expect(page.get_by_role("textbox", name="To (the other side)")).to_be_visible()
+
+
 @pytest.mark.parametrize(("width", "name"), [(1440, "desktop"), (390, "phone")])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_opens_at_desktop_and_phone_width_light_and_dark(
