@@ -13,6 +13,7 @@ import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberType
 
 from accounts.countries import SANCTIONED_SET
+from policies.engine import regions
 from policies.engine.text import MAX_LENGTH, Reading, read, sanctioned_calling_code
 from policies.engine.types import NumberClass, NumberProblem, Peer
 
@@ -68,6 +69,12 @@ def _understand_text(text: str, role: Role) -> Peer:
     if len(reading.digits) < _SHORTEST_SUBSCRIBER:
         return _short(reading)
     return _with_marks(_plus_lost(reading.digits, role), reading, role)
+
+
+def forget() -> None:
+    """Drops every number understood so far, as after a restart."""
+    _understand_text.cache_clear()
+    _resolve.cache_clear()
 
 
 def sanctioned_country(value: Any) -> str | None:
@@ -133,11 +140,15 @@ def _with_marks(peer: Peer, reading: Reading, role: Role) -> Peer:
 @lru_cache(maxsize=16_384)
 def _resolve(digits: str) -> Peer:
     """Complete international digits, calling code first."""
+    found = regions.look_up(digits)
+    if found is not None:
+        country = _country_of(sanctioned_calling_code(digits, has_plus=True) or found.region)
+        return _valid(digits, found.number_type, country)
     try:
         number = phonenumbers.parse("+" + digits, None)
     except phonenumbers.NumberParseException:
         return _problem(NumberProblem.INVALID, "invalid", country=sanctioned_calling_code(digits, has_plus=True))
-    region = phonenumbers.region_code_for_number(number)
+    region: str | None = phonenumbers.region_code_for_number(number)
     valid = phonenumbers.is_valid_number(number)
     if number.country_code == _SHARED_RUSSIAN_CODE:
         # Kazakh only as written: nothing may be dropped from the digits on the way to a valid number.
@@ -145,21 +156,27 @@ def _resolve(digits: str) -> Peer:
         region = "KZ" if valid and region == "KZ" else "RU"
     else:
         region = sanctioned_calling_code(digits, has_plus=True) or region
-    country = None if region in (None, _NON_GEOGRAPHIC) else _REGION_TO_COUNTRY.get(region, region)
-    return _valid(number, country) if valid else _invalid(number, country)
-
-
-def _valid(number: PhoneNumber, country: str | None) -> Peer:
+    country = _country_of(region)
+    if not valid:
+        return _invalid(number, country)
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    number_class = _class_of(number, e164[1:], country)
+    return _valid(e164[1:], phonenumbers.number_type(number), country)
+
+
+def _country_of(region: str | None) -> str | None:
+    return None if region in (None, _NON_GEOGRAPHIC) else _REGION_TO_COUNTRY.get(region, region)
+
+
+def _valid(digits: str, number_type: int, country: str | None) -> Peer:
+    number_class = _class_of(digits, number_type, country)
     flags: list[str] = []
-    if number_class == NumberClass.TOLL_FREE and number.country_code == 1:
+    if number_class == NumberClass.TOLL_FREE and digits.startswith("1"):
         flags.append("shared_toll_free")
     if number_class == NumberClass.VOIP:
         flags.append("voip")
     if country in _SHARED_RANGE_COUNTRIES:
         flags.append("shared_range")
-    return Peer(e164, country, number_class, tuple(flags))
+    return Peer(f"+{digits}", country, number_class, tuple(flags))
 
 
 def _invalid(number: PhoneNumber, country: str | None) -> Peer:
@@ -180,10 +197,10 @@ def _class_by_prefix(digits: str) -> NumberClass | None:
     return None
 
 
-def _class_of(number: PhoneNumber, digits: str, country: str | None) -> NumberClass:
+def _class_of(digits: str, number_type: int, country: str | None) -> NumberClass:
     by_prefix = _class_by_prefix(digits)
     if by_prefix is not None:
         return by_prefix
     if country is None:
         return NumberClass.INTERNATIONAL_NETWORK
-    return _CLASSES.get(phonenumbers.number_type(number), NumberClass.UNKNOWN)
+    return _CLASSES.get(number_type, NumberClass.UNKNOWN)
