@@ -25,6 +25,7 @@ from policies.models import Decision
 CALLERS = 5_000
 MOST_PER_SECOND = 4_000  # webhooks prepared per second of load; more answers than this would be repeats
 START_SECONDS = 30
+SETTLING_SECONDS = 0.2  # what wrk left unanswered is still being worked at
 THREADS = "8"
 APPLICATION = "fraudconsole.bench.wsgi:application"
 EMPTY, GATE, NAIVE, REST = "empty view", "the inbound door", "the same, naively", "the same, through DRF"
@@ -55,6 +56,7 @@ class Server:
         webhooks.write_bytes(b"".join(b"%b\t%b\n" % (signature.encode(), body) for signature, body in signed))
         url = f"http://127.0.0.1:{self.port}{_path(self.place, target)}"
         found = load.run(url, webhooks, connections=connections, seconds=self.size.seconds)
+        time.sleep(SETTLING_SECONDS)
         self.answered[target] = self.answered.get(target, 0) + found.answers
         self.recorded[target] = self.recorded.get(target, 0) + self._take_recorded(target)
         return found
@@ -89,7 +91,7 @@ def _measure_server(
     command: Callable[[int], list[str]],
     targets: tuple[str, ...],
 ) -> Table:
-    port = _free_port()
+    port = free_port()
     with scratch.process(command(port), place.directory / "web.log"):
         _wait_for(port, place)
         server = Server(place, port, size, chance, numbers)
@@ -172,7 +174,7 @@ def _granian(port: int) -> list[str]:
     return [sys.executable, "-m", "granian", APPLICATION, "--host", "127.0.0.1", "--port", str(port), *options]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

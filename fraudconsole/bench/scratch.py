@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,9 @@ def place(database_url: str = "") -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that ends with this one."""
     with log.open("wb") as output:
         running = subprocess.Popen(  # noqa: S603  (our own command)
@@ -72,6 +74,7 @@ def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env=environment,
             start_new_session=True,
             preexec_fn=end_with(os.getpid()),
         )
@@ -80,7 +83,7 @@ def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         running.terminate()
         try:
-            running.wait(timeout=10)
+            running.wait(timeout=20)
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()

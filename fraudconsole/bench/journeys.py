@@ -1,0 +1,155 @@
+"""How long people wait: from an edit until UponAI has it, from a call until it is seen. On a whole running console."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from fraudconsole.bench import scratch
+from fraudconsole.bench.inbound import free_port
+from fraudconsole.bench.measuring import Figures, Size, Table
+from fraudconsole.bench.scratch import Place
+from fraudconsole.env import PROJECT_ROOT, read_file
+
+START_SECONDS = 240
+PATIENCE_SECONDS = 60
+TICK_SECONDS = 0.01
+OWN_NUMBER = "+14155550100"
+CALLER = "+18765550123"  # of Jamaica
+WITHOUT, WITH = ["US", "CA"], ["US", "CA", "JM"]
+SETTINGS = ("REDIS_URL", "DATABASE_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "DJANGO_SETTINGS_MODULE", "UPONAI_API_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A console with its demo, and the sandbox that plays UponAI."""
+
+    console: httpx.Client
+    sandbox: httpx.Client
+
+    def edit(self, countries: list[str], *, wait: bool) -> dict[str, object]:
+        parameters = {"wait": "synced"} if wait else {}
+        body = {"allowed_inbound_country_list": countries}
+        answer = self.console.patch(f"phone-numbers/{OWN_NUMBER}/", params=parameters, json=body)
+        answer.raise_for_status()
+        return dict(answer.json()["sync"])
+
+    def call(self) -> tuple[bool, str]:
+        """Whether the call was let in, and its id."""
+        answer = self.sandbox.post("sandbox/inbound-call", json={"from_number": CALLER, "to_number": OWN_NUMBER})
+        answer.raise_for_status()
+        return answer.json()["outcome"] != "rejected", answer.headers["X-Call-Id"]
+
+    def shows(self, call: str) -> bool:
+        answer = self.console.get("decisions/", params={"phone_number": OWN_NUMBER})
+        answer.raise_for_status()
+        return any(decision["call_reference"] == call for decision in answer.json()["results"])
+
+
+def measure(place: Place, size: Size, chance: random.Random) -> list[Table]:
+    with _running_console() as running:
+        journeys: dict[str, Callable[[Running, int], float]] = {
+            "edit by REST → UponAI was seen to have it": _edit_to_synced,
+            "edit answered → the next call is judged by it": _edit_to_obeyed,
+            "call answered → its decision is listed": _call_to_listed,
+        }
+        table = Table("Journeys through a running console", ("", "median s", "shortest s", "longest s", "times"))
+        for name, journey in journeys.items():
+            found = Figures([journey(running, turn) for turn in range(size.repetitions)])
+            shown = (f"{seconds:.2f}" for seconds in (found.median, min(found.values), max(found.values)))
+            table.rows.append((name, *shown, str(len(found.values))))
+    table.notes.append(
+        "The console with its demo, embedded store and sandbox, one after another, with nobody else at it. "
+        "The second includes the call itself, on its way through the sandbox. The third waits on the writer, "
+        "which comes every second."
+    )
+    return [table]
+
+
+def _edit_to_synced(running: Running, turn: int) -> float:
+    started = time.perf_counter()
+    sync = running.edit(WITH if turn % 2 else WITHOUT, wait=True)
+    if sync["state"] != "synced":
+        raise RuntimeError(f"The edit is {sync['state']} instead of synced.")
+    return time.perf_counter() - started
+
+
+def _edit_to_obeyed(running: Running, turn: int) -> float:
+    """The sandbox has the same list, so a call that is let in passed both."""
+    wanted = bool(turn % 2)
+    running.edit(WITHOUT if wanted else WITH, wait=True)
+    running.edit(WITH if wanted else WITHOUT, wait=False)
+    return _until(lambda: running.call()[0] is wanted)
+
+
+def _call_to_listed(running: Running, turn: int) -> float:
+    # Not in step with the writer's second.
+    time.sleep(turn * 0.13 % 1)
+    _, call = running.call()
+    return _until(lambda: running.shows(call))
+
+
+def _until(is_so: Callable[[], bool]) -> float:
+    started = time.perf_counter()
+    while not is_so():
+        if time.perf_counter() - started > PATIENCE_SECONDS:
+            raise RuntimeError(f"Nothing came of it in {PATIENCE_SECONDS} s.")
+        time.sleep(TICK_SECONDS)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _running_console() -> Iterator[Running]:
+    """`make run` in a folder of its own, from the first start on."""
+    with tempfile.TemporaryDirectory(prefix="fraudconsole-bench-") as folder:
+        port, sandbox_port = free_port(), free_port()
+        names = {"DATA_DIR": folder, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port)}
+        environment = {name: value for name, value in os.environ.items() if name not in SETTINGS} | names
+        log = Path(folder) / "launcher.log"
+        with scratch.process([sys.executable, "-m", "fraudconsole.run"], log, environment):
+            _wait_for_demo(Path(folder), log)
+            token = _token(environment)
+            key = read_file(Path(folder) / "embedded.env")["SANDBOX_API_KEY"]
+            with (
+                _client(f"http://127.0.0.1:{port}/api/v1/", token) as console,
+                _client(f"http://127.0.0.1:{sandbox_port}/", key) as sandbox,
+            ):
+                yield Running(console, sandbox)
+
+
+def _client(url: str, bearer: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {bearer}"}, timeout=PATIENCE_SECONDS)
+
+
+def _wait_for_demo(folder: Path, log: Path) -> None:
+    """Until the page answers and seeding is over: the launcher's register names who still runs."""
+    deadline = time.monotonic() + START_SECONDS
+    has_begun = False
+    while True:
+        register = folder / "launcher.json"
+        names = {row["name"] for row in json.loads(register.read_text())} if register.exists() else set()
+        has_begun = has_begun or "seed_demo" in names
+        if has_begun and "seed_demo" not in names:
+            return
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"The demo did not come up: {log.read_text(errors='replace')[-1000:]}")
+        time.sleep(0.2)
+
+
+def _token(environment: dict[str, str]) -> str:
+    command = [sys.executable, str(PROJECT_ROOT / "manage.py"), "create_token", "--workspace", "demo", "--scope", "*"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    [token] = re.findall(r"^fc_\w+$", done.stdout, re.MULTILINE)
+    return str(token)
