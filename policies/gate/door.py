@@ -81,7 +81,7 @@ def _body(request: HttpRequest, largest_bytes: int) -> bytes | None:
 def _signature_problem(
     request: HttpRequest, body: bytes, endpoint: str, loaded: LoadedSnapshot
 ) -> signature.SignatureProblem | None:
-    headers = {name: request.headers[name] for name in settings.UPONAI_SIGNATURE_HEADERS if name in request.headers}
+    headers = _signature_headers(request)
     now = timezone.now()
     now_ms = time.time_ns() // 1_000_000
     problem = signature.verify(body=body, headers=headers, secrets=loaded.secrets_at(now), now_ms=now_ms)
@@ -94,6 +94,12 @@ def _signature_problem(
             return problem
         return signature.verify(body=body, headers=headers, secrets=renewed.secrets_at(now), now_ms=now_ms)
     return problem
+
+
+def _signature_headers(request: HttpRequest) -> dict[str, str]:
+    """Straight from WSGI's variables: Django would first make a mapping of every header there is."""
+    variables = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in settings.UPONAI_SIGNATURE_HEADERS}
+    return {name: request.META[variable] for name, variable in variables.items() if variable in request.META}
 
 
 def _count_refused(workspace_id: int, problem: signature.SignatureProblem) -> None:

@@ -5,7 +5,6 @@ Pure: secrets, header values and the time are passed in, and nothing of the body
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -59,4 +58,4 @@ def verify(
 
 def _digest(body: bytes, secret: str | bytes, timestamp: str) -> str:
     key = secret.encode() if isinstance(secret, str) else secret
-    return hmac.new(key, body + timestamp.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, body + timestamp.encode(), "sha256").hex()
