@@ -15,12 +15,13 @@ BOOTSTRAP = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 pyt
 	fi; \
 	exec "$$python" fraudconsole/bootstrap.py
 
-.PHONY: help run test lint lock clean
+.PHONY: help run test lint bench lock clean
 
 help:
 	@echo "make run    start the console with a demo on http://127.0.0.1:8000/"
 	@echo "make test   run all tests, on SQLite and on PostgreSQL"
 	@echo "make lint   check style, types, imports, templates and migrations"
+	@echo "make bench  measure what a decision costs, beside an empty view and other ways to do it"
 	@echo "make lock   pin what requirements*.in name, after a change"
 	@echo "make clean  remove the virtual environment and all data of the demo"
 
@@ -42,6 +43,10 @@ lint:
 	@mkdir -p var/lint
 	$(LINT_ENVIRONMENT) $(PYTHON_IN_VENV) manage.py makemigrations --check --dry-run
 	$(LINT_ENVIRONMENT) $(PYTHON_IN_VENV) manage.py check
+
+# On a quiet machine. Sizes and sections: make bench ARGS="--quick --only numbers", make bench ARGS=--help
+bench:
+	@$(BOOTSTRAP) requirements-dev.txt fraudconsole.bench $(ARGS)
 
 # Newest versions that fit: make lock ARGS=--upgrade
 lock:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from fraudconsole.bench import scratch
 from fraudconsole.bench.measuring import FULL, QUICK, Size, Skipped, Table
+from fraudconsole.env import PROJECT_ROOT, read_file
 
 SECTIONS = ("numbers", "decide", "inbound", "journeys")
 PACKAGES = ("django", "redis", "phonenumbers", "orjson", "gunicorn")
@@ -18,6 +19,9 @@ PACKAGES = ("django", "redis", "phonenumbers", "orjson", "gunicorn")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    if names := scratch.OURS & read_file(PROJECT_ROOT / ".env").keys():
+        print(f".env would send the measurements to your own console ({', '.join(sorted(names))}). Move it away first.")
+        return 1
     size = QUICK if options.quick else FULL
     chance = random.Random(options.seed)  # noqa: S311  (no secret)
     tables = []
