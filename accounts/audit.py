@@ -67,7 +67,7 @@ def record(
             at=now.astimezone(UTC),
             action=action,
             actor_id=acting_user.pk if isinstance(acting_user, User) else None,
-            actor_label=_label(acting_user),
+            actor_label=label_of(acting_user),
             object_type=subject._meta.label_lower,
             object_id=str(subject.pk),
             object_label=str(subject)[:200],
@@ -150,7 +150,7 @@ def _digest(entry: AuditEntry, key: bytes) -> str:
     return hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
-def _label(acting_user: Acting) -> str:
+def label_of(acting_user: Acting) -> str:
     if acting_user is None:
         return SYSTEM
     if isinstance(acting_user, ApiToken):

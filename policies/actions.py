@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import models, transaction
+from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Acting
 from accounts.models import User
-from accounts.workspaces import bump_snapshot, taking_turns
-from policies import bells
+from accounts.workspaces import taking_turns
+from policies.changes import make_due, tell
 from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
 from policies.rules_input import KEEP, FieldProblem, Refused, country_list_rules, direction_rules
 
@@ -191,8 +191,8 @@ def assign_country_policy(
             return
         before, number.policy = number.policy, policy
         number.save(update_fields=["policy"])
-        _make_due(SyncTarget.objects.filter(phone_number=number), now=now)
-        _tell(
+        make_due(SyncTarget.objects.filter(phone_number=number), now=now)
+        tell(
             number.workspace_id,
             action="phone_number.assign_policy",
             subject=number,
@@ -209,7 +209,7 @@ def make_default(*, policy: CountryPolicy, acting_user: Acting, now: datetime) -
         before = CountryPolicy.objects.filter(is_default=True).first()
         CountryPolicy.objects.filter(is_default=True).update(is_default=False)
         CountryPolicy.objects.filter(pk=policy.pk).update(is_default=True)
-        _tell(
+        tell(
             policy.workspace_id,
             action="country_policy.make_default",
             subject=policy,
@@ -264,8 +264,8 @@ def _add_revision(
     )
     policy.current_revision = revision
     policy.save(update_fields=["current_revision"])
-    _make_due(SyncTarget.objects.filter(phone_number__policy=policy), now=now)
-    _tell(
+    make_due(SyncTarget.objects.filter(phone_number__policy=policy), now=now)
+    tell(
         policy.workspace_id,
         action="country_policy.edit" if before else "country_policy.create",
         subject=policy,
@@ -374,24 +374,3 @@ def free_name(wanted: str) -> str:
 def _suffixes() -> Iterable[str]:
     yield ""
     yield from (f" {number}" for number in range(2, 1000))
-
-
-def _make_due(targets: models.QuerySet[SyncTarget], *, now: datetime) -> None:
-    """Starts a new generation of what UponAI is to have, due at once."""
-    waiting = list(targets.values_list("pk", flat=True))
-    targets.update(
-        desired_generation=models.F("desired_generation") + 1,
-        desired_at=now,
-        due_at=now,
-        state=SyncTarget.State.PENDING,
-        attempts=0,
-        error="",
-    )
-    transaction.on_commit(lambda: bells.ring_push(waiting))
-
-
-def _tell(workspace_id: int, **entry: Any) -> None:
-    """The audit trail in this transaction, the gate after it."""
-    version = bump_snapshot(workspace_id)
-    audit.record(workspace_id=workspace_id, **entry)
-    transaction.on_commit(lambda: bells.publish_snapshot(workspace_id, version))

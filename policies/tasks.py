@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
+from policies import holds
 from policies.gate import recorder, snapshots
 from policies.sync import push
 
@@ -19,6 +20,12 @@ def sweep_sync_targets(**_: object) -> None:
     """Sends every row that is due: those whose bell was lost, and those whose time has come."""
     for sync_target_id in push.due_targets(now=timezone.now()):
         push.push(sync_target_id, clock=timezone.now)
+
+
+@shared_task
+def sweep_holds(**_: object) -> None:
+    """Carries through what has run out. That nothing is held any more needs no job."""
+    holds.settle_expired(now=timezone.now())
 
 
 @shared_task

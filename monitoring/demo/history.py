@@ -24,7 +24,7 @@ from monitoring.demo.traffic import Business, Planned
 from monitoring.ingest import rollups
 from monitoring.models import Call
 from policies.engine.decide import decide
-from policies.engine.types import Channel, Direction, PolicySnapshot, Snapshot, Verdict, VerdictKind
+from policies.engine.types import NO_HOLDS, Channel, Direction, PolicySnapshot, Snapshot, Verdict, VerdictKind
 from policies.gate import recorder, snapshots
 from policies.models import Decision, PolicyRevision
 
@@ -62,7 +62,8 @@ class Past:
 
 def load_past(workspace_id: int) -> Past:
     """Numbers as they are today, policies as they were. Needs the scope of the workspace."""
-    today = snapshots.load(workspace_id).engine
+    # Today's holds say nothing about the past.
+    today = dataclasses.replace(snapshots.load(workspace_id).engine, holds=NO_HOLDS)
     revisions = list(PolicyRevision.objects.order_by("created_at", "pk"))
     in_force: dict[int, PolicySnapshot] = {}
     # Before its first revision a policy did not exist; its first one stands for that time.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.plumbing import ResolvedComponent
@@ -206,4 +207,5 @@ class Decisions(ListModelMixin, ApiViewSet):
         if not isinstance(request.data, dict):
             raise Unprocessable.one("", "invalid", "The body must be a JSON object that describes an attempt.")
         loaded = snapshots.load(self.token.workspace_id)
-        return Response(decide(Attempt.from_json(request.data), loaded.engine).as_dict())
+        at_ms = int(timezone.now().timestamp() * 1000)
+        return Response(decide(Attempt.from_json(request.data), loaded.engine, at_ms=at_ms).as_dict())

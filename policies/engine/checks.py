@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from accounts.countries import SANCTIONED, SANCTIONED_SET
 from policies.engine import counterfactuals, defaults
+from policies.engine.holds import Holds, Subjects
 from policies.engine.numbers import understand
 from policies.engine.types import (
     NOBODY,
@@ -71,6 +72,8 @@ class Question:
     has_peer: bool
     number: NumberSnapshot | None
     policy: PolicySnapshot | None
+    holds: Holds
+    at_ms: int | None
 
     @property
     def is_inbound(self) -> bool:
@@ -81,7 +84,7 @@ class Question:
         return self.policy.rules(self.attempt.direction) if self.policy else None
 
     @classmethod
-    def of(cls, attempt: Attempt, snapshot: Snapshot, counts: Counts) -> Self:
+    def of(cls, attempt: Attempt, snapshot: Snapshot, counts: Counts, at_ms: int | None = None) -> Self:
         inbound = attempt.direction == Direction.INBOUND
         has_peer = attempt.channel not in WEB_CHANNELS or attempt.peer_number is not None
         peer = NOBODY
@@ -89,7 +92,7 @@ class Question:
             peer = understand(attempt.peer_number, role="caller" if inbound else "destination")
         number = _own_number(attempt, snapshot)
         policy = snapshot.policies.get(number.policy_id) if number and number.policy_id is not None else None
-        return cls(attempt, counts, peer, has_peer, number, policy)
+        return cls(attempt, counts, peer, has_peer, number, policy, snapshot.holds, at_ms)
 
 
 def _own_number(attempt: Attempt, snapshot: Snapshot) -> NumberSnapshot | None:
@@ -161,6 +164,36 @@ def check_sanctions(question: Question) -> CheckResult:
         Reason.SANCTIONED_COUNTRY,
         VerdictKind.BLOCK,
     )
+
+
+def check_holds(question: Question) -> CheckResult:
+    """Does somebody temporarily want nothing of this kind to happen?"""
+    attempt = question.attempt
+    subjects = Subjects(
+        phone_number=question.number.e164 if question.number else None,
+        key=_text(attempt.public_key),
+        peer=question.peer.e164,
+        country=question.peer.country,
+        ip=_text(attempt.ip),
+        subject=_text(attempt.subject),
+    )
+    holds = question.holds.covering(subjects, attempt.direction, attempt.channel, question.at_ms)
+    if not holds:
+        return CheckResult(Check.HOLDS, TraceOutcome.PASS)
+    return CheckResult(
+        Check.HOLDS,
+        TraceOutcome.FAIL,
+        "; ".join(hold.in_words for hold in holds),
+        "no hold",
+        Reason.HELD,
+        VerdictKind.BLOCK,
+        counterfactuals.lift_holds(holds, question.at_ms),
+        tuple(hold.id for hold in holds),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def check_number_class(question: Question) -> CheckResult:
@@ -271,6 +304,7 @@ CheckFunction = Callable[[Question], CheckResult]
 CHECKS: Final[tuple[tuple[Check, CheckFunction], ...]] = (
     (Check.NUMBER, check_number),
     (Check.SANCTIONS, check_sanctions),
+    (Check.HOLDS, check_holds),
     (Check.NUMBER_CLASS, check_number_class),
     (Check.COUNTRY, check_country),
 )

@@ -5,7 +5,7 @@ Each kind can be applied to an attempt and a snapshot, so that the claim is prov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,6 +17,7 @@ from policies.engine.types import (
     Attempt,
     Direction,
     DirectionRules,
+    HoldSnapshot,
     NumberClass,
     PrefixRule,
     RuleAction,
@@ -47,6 +48,27 @@ def lift_country_list() -> Counterfactual:
     return {"change": "lift_country_list", "sentence": sentence}
 
 
+def lift_holds(holds: Sequence[HoldSnapshot], at_ms: int | None) -> Counterfactual:
+    """What covers the attempt has to go, all of it: by itself in time, or by hand."""
+    several = len(holds) > 1
+    which, lifted = ("the last of these holds", "all were lifted") if several else ("the hold", "it were lifted")
+    sentence = f"if {'these holds' if several else 'the hold'} were lifted"
+    if at_ms is not None:
+        seconds = -(-(max(hold.expires_at_ms for hold in holds) - at_ms) // 1000)
+        sentence = f"when {which} ends in {length_of(seconds)}, or if {lifted}"
+    return {"change": "lift_holds", "holds": [hold.id for hold in holds], "sentence": sentence}
+
+
+def length_of(seconds: int) -> str:
+    """250 → "4 min 10 s": the two largest units that are not nothing."""
+    parts = []
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, seconds = divmod(seconds, size)
+        if amount:
+            parts.append(f"{amount} {'day' if (unit, amount) == ('days', 1) else unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
 def remove_extension() -> Counterfactual:
     return {"change": "remove_extension", "sentence": "if the number were given without its extension"}
 
@@ -58,6 +80,8 @@ def apply(change: Counterfactual, attempt: Attempt, snapshot: Snapshot, policy_i
     """
     if change["change"] == "remove_extension":
         return replace(attempt, to_number=understand(attempt.to_number, role="destination").e164), snapshot
+    if change["change"] == "lift_holds":
+        return attempt, replace(snapshot, holds=snapshot.holds.without(change["holds"]))
     edit = _RULE_EDITS[change["change"]]
     policy = snapshot.policies[policy_id]
     if attempt.direction == Direction.INBOUND:

@@ -30,12 +30,14 @@ _STRENGTH: Final = MappingProxyType(
 )
 
 
-def decide(attempt: Attempt, snapshot: Snapshot, counts: Counts = NO_COUNTS) -> Verdict:
+def decide(attempt: Attempt, snapshot: Snapshot, counts: Counts = NO_COUNTS, *, at_ms: int | None = None) -> Verdict:
     """Judge one attempt. The first failed check decides, except that a block goes before a challenge and a
     challenge before a guard; the other checks are still traced, and `reasons` begins with the deciding one.
+
+    `at_ms`: when it is made, in milliseconds since 1970; without it, every hold is taken to be in force.
     """
     try:
-        question = Question.of(attempt, snapshot, counts)
+        question = Question.of(attempt, snapshot, counts, at_ms)
     except Exception:  # what cannot be judged is blocked, and marked as our fault
         return _unjudged(attempt)
     trace = tuple(_run(check, function, question) for check, function in CHECKS)
@@ -56,6 +58,7 @@ def decide(attempt: Attempt, snapshot: Snapshot, counts: Counts = NO_COUNTS) -> 
         degraded=Reason.DEGRADED in reasons,
         direction=attempt.direction,
         number=question.number,
+        hold_id=next((hold for result in failed for hold in result.holds), None),
     )
 
 

@@ -97,6 +97,19 @@ class TraceOutcome(StrEnum):
     SKIPPED = "skipped"  # it does not apply to this attempt
 
 
+class HoldScope(StrEnum):
+    """What a hold can hold: our own things first, then what the other side is known by."""
+
+    WORKSPACE = "workspace"
+    PHONE_NUMBER = "phone_number"
+    KEY = "key"
+    PEER = "peer"
+    PREFIX = "prefix"
+    COUNTRY = "country"
+    IP = "ip"
+    SUBJECT = "subject"
+
+
 class NumberClass(StrEnum):
     MOBILE = "mobile"
     FIXED_LINE = "fixed_line"

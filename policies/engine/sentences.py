@@ -46,6 +46,7 @@ _PLAIN: Final = MappingProxyType(
         Reason.EXTENSION_NOT_ALLOWED: "the number carries an extension, which would be dialled after it.",
         Reason.SIP_WITHOUT_NUMBER: "the SIP address holds no phone number.",
         Reason.WITHHELD_NUMBER: "the number is withheld, and only listed countries may call.",
+        Reason.HELD: "a temporary hold covers this attempt.",
         Reason.CAPTCHA_REQUIRED: "a captcha must be solved first.",
         Reason.DEGRADED: "the attempt could not be judged, and what cannot be judged is not let through.",
     }

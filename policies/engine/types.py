@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from policies.engine.holds import NO_HOLDS, Holds, HoldSnapshot
 from policies.engine.names import (
     WEB_CHANNELS,
     Channel,
     Check,
     Direction,
+    HoldScope,
     NumberClass,
     NumberProblem,
     Reason,
@@ -27,6 +29,7 @@ from policies.engine.rules import DirectionRules, MalformedRules, PrefixRule
 __all__ = [
     "NOBODY",
     "NO_COUNTS",
+    "NO_HOLDS",
     "WEB_CHANNELS",
     "Attempt",
     "Channel",
@@ -35,6 +38,9 @@ __all__ = [
     "Counts",
     "Direction",
     "DirectionRules",
+    "HoldScope",
+    "HoldSnapshot",
+    "Holds",
     "MalformedRules",
     "NumberClass",
     "NumberProblem",
@@ -202,10 +208,11 @@ class Snapshot:
     home_country: str
     numbers: Mapping[str, NumberSnapshot] = field(default_factory=dict)
     policies: Mapping[int, PolicySnapshot] = field(default_factory=dict)
+    holds: Holds = NO_HOLDS
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Build from plain JSON; numbers and policies are lists there. Raises on a malformed one."""
+        """Build from plain JSON; numbers, policies and holds are lists there. Raises on a malformed one."""
         numbers = [NumberSnapshot.from_dict(number) for number in value["numbers"]]
         policies = [PolicySnapshot.from_dict(policy) for policy in value["policies"]]
         return cls(
@@ -214,6 +221,7 @@ class Snapshot:
             home_country=value["home_country"],
             numbers={number.e164: number for number in numbers},
             policies={policy.id: policy for policy in policies},
+            holds=Holds.of(HoldSnapshot.from_dict(hold) for hold in value.get("holds", ())),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -223,6 +231,7 @@ class Snapshot:
             "home_country": self.home_country,
             "numbers": [number.as_dict() for number in self.numbers.values()],
             "policies": [policy.as_dict() for policy in self.policies.values()],
+            "holds": [hold.as_dict() for hold in self.holds.every],
         }
 
 
@@ -245,6 +254,7 @@ class CheckResult:
     reason: Reason | None = None
     effect: VerdictKind = VerdictKind.ALLOW
     counterfactual: Mapping[str, Any] | None = None
+    holds: tuple[int, ...] = ()  # the ids of those that it failed for
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -267,6 +277,7 @@ class Verdict:
     degraded: bool = False
     direction: Direction = Direction.OUTBOUND
     number: NumberSnapshot | None = None  # the workspace's own side, when it is known
+    hold_id: int | None = None  # the hold that it failed for, the first of several
 
     def as_dict(self) -> dict[str, Any]:
         """The published shape of a verdict."""

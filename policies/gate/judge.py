@@ -93,7 +93,7 @@ def _judge(
     started: float,
     degraded: bool = False,
 ) -> Judged:
-    verdict = decide(attempt, loaded.engine)
+    verdict = decide(attempt, loaded.engine, at_ms=int(now.timestamp() * 1000))
     if degraded:
         verdict = dataclasses.replace(verdict, degraded=True)
         if verdict.verdict is VerdictKind.ALLOW and loaded.age_seconds() > OLDEST_SNAPSHOT_SECONDS:

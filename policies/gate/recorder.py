@@ -52,6 +52,7 @@ def facts(
         "call_reference": _text("call_reference", attempt.call_reference),
         "policy_id": shown["policy"]["id"] if shown["policy"] else None,
         "policy_revision": shown["policy"]["revision"] if shown["policy"] else None,
+        "hold_id": verdict.hold_id,
         "trace": shown["trace"],
         "counterfactuals": shown["counterfactuals"],
         "degraded": shown["degraded"],

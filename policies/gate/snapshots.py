@@ -13,8 +13,9 @@ from accounts import workspaces
 from accounts.models import Workspace
 from accounts.scoping import scoped
 from accounts.workspaces import WebhookSecret
-from policies.engine.types import NumberSnapshot, PolicySnapshot, Snapshot
+from policies.engine.types import Holds, NumberSnapshot, PolicySnapshot, Snapshot
 from policies.gate import store
+from policies.held import as_snapshot, in_force
 from policies.models import CountryPolicy, PhoneNumber
 
 POLL_SECONDS = 5.0
@@ -82,6 +83,7 @@ def load(workspace_id: int) -> LoadedSnapshot:
     checked_at = time.monotonic()
     # The version first: what changes while the rest is read makes this snapshot old, never wrongly new.
     workspace = Workspace.objects.get(pk=workspace_id)
+    now = timezone.now()
     with scoped(workspace_id):
         numbers = [
             NumberSnapshot(id=row.pk, e164=row.e164, policy_id=row.policy_id)
@@ -98,13 +100,15 @@ def load(workspace_id: int) -> LoadedSnapshot:
             )
             for policy in CountryPolicy.objects.select_related("current_revision").exclude(current_revision=None)
         ]
-        secrets = workspaces.webhook_secrets(workspace_id, timezone.now())
+        holds = in_force(now)
+        secrets = workspaces.webhook_secrets(workspace_id, now)
     engine = Snapshot(
         workspace_id=workspace_id,
         version=workspace.snapshot_version,
         home_country=str(workspace.home_country),
         numbers={number.e164: number for number in numbers},
         policies={policy.id: policy for policy in policies},
+        holds=Holds.of(as_snapshot(hold) for hold in holds),
     )
     return LoadedSnapshot(workspace_id, workspace.snapshot_version, engine, tuple(secrets), checked_at)
 

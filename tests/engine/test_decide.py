@@ -59,7 +59,8 @@ def test_judges_any_json_value_without_needing_its_safety_net(value: Any, snapsh
     verdict = decide(attempt, snapshot)
 
     assert not verdict.degraded
-    assert [result.check.value for result in verdict.trace] == ["number", "sanctions", "number_class", "country"]
+    checks = [result.check.value for result in verdict.trace]
+    assert checks == ["number", "sanctions", "holds", "number_class", "country"]
     assert (verdict.reason is None) == (verdict.verdict == VerdictKind.ALLOW)
     assert verdict == decide(attempt, snapshot)
     assert verdict.verdict != VerdictKind.CHALLENGE or attempt.direction == Direction.OUTBOUND
@@ -83,6 +84,7 @@ def test_answers_in_the_published_shape() -> None:
                 "threshold": "a complete number",
             },
             {"check": "sanctions", "outcome": "fail", "value": "CU", "threshold": "CU IR KP SY RU BY VE"},
+            {"check": "holds", "outcome": "pass", "value": None, "threshold": None},
             {"check": "number_class", "outcome": "pass", "value": "mobile", "threshold": "mobile: allow"},
             {"check": "country", "outcome": "fail", "value": "CU", "threshold": "CA US"},
         ],
@@ -166,7 +168,7 @@ def test_dials_no_number_on_web_channels() -> None:
     verdict = judge("outbound", None, channel="web_call")
 
     assert verdict.verdict == "allow"
-    assert {result.outcome.value for result in verdict.trace} == {"skipped"}
+    assert [line.check.value for line in verdict.trace if line.outcome.value != "skipped"] == ["holds"]
 
 
 def test_judges_a_number_that_a_web_channel_carries_nevertheless() -> None:
@@ -202,7 +204,7 @@ def test_blocks_as_degraded_when_the_snapshot_is_broken() -> None:
     verdict = judge("outbound", "+14155552671", broken)
 
     assert (verdict.verdict, verdict.reason, verdict.degraded) == ("block", "degraded", True)
-    assert len(verdict.trace) == 4
+    assert len(verdict.trace) == 5
     assert verdict.as_dict()["degraded"] is True
 
 

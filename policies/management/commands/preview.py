@@ -51,7 +51,7 @@ def verdicts(lines: Iterable[bytes], workspace_id: int) -> Iterator[bytes]:
         except ValueError as problem:
             yield orjson.dumps({"error": {"code": "malformed", "detail": f"This line is not JSON: {problem}."}})
             continue
-        yield _encoded(decide(attempt, loaded.engine).as_dict())
+        yield _encoded(decide(attempt, loaded.engine, at_ms=time.time_ns() // 1_000_000).as_dict())
 
 
 def _parsed(line: bytes) -> Any:

@@ -1,0 +1,194 @@
+"""Holds: temporary blocks, imposed and lifted by people, REST clients and detectors. The brake holds everything.
+
+A hold ends at its `expires_at` by comparison of times, not by a job. `settle_expired` only carries the end through:
+the audit entry, and UponAI's lists.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import IntegrityError, models, transaction
+
+from accounts import audit
+from accounts.audit import Acting
+from accounts.scoping import current_workspace_id, scoped, unscoped
+from policies.changes import make_due, tell
+from policies.held import changes_lists
+from policies.hold_input import WantedHold, wanted_hold
+from policies.models import Hold, SyncTarget
+
+__all__ = ["brake", "impose", "lift", "settle_expired"]
+
+SETTLE_AT_MOST: Final = 500
+
+
+def impose(
+    *,
+    workspace_id: int,
+    scope: str,
+    value: Any,
+    reason: str,
+    expires_at: datetime,
+    acting_user: Acting,
+    now: datetime,
+    direction: str | None = None,
+    channel: str | None = None,
+    end_running_calls: bool = False,
+) -> Hold:
+    """Blocks something until `expires_at`. What is held already is held longer, never shorter.
+
+    Raises Refused naming each field.
+    """
+    with scoped(workspace_id), transaction.atomic():
+        wanted = wanted_hold(
+            scope=scope,
+            value=value,
+            direction=direction,
+            channel=channel,
+            reason=reason,
+            expires_at=expires_at,
+            end_running_calls=end_running_calls,
+            now=now,
+        )
+        present = _unsettled(wanted)
+        if present is not None and not present.is_in_force(now):
+            _settle(present, now=now)
+            present = None
+        if present is None:
+            present, is_new = _begin(wanted, acting_user=acting_user, now=now)
+            if is_new:
+                return present
+        return _extend(present, wanted, acting_user=acting_user, now=now)
+
+
+def brake(
+    *,
+    workspace_id: int,
+    reason: str,
+    expires_at: datetime,
+    acting_user: Acting,
+    now: datetime,
+    end_running_calls: bool = False,
+) -> Hold:
+    """Holds the whole workspace. Raises Refused naming each field."""
+    return impose(
+        workspace_id=workspace_id,
+        scope=Hold.Scope.WORKSPACE,
+        value="",
+        reason=reason,
+        expires_at=expires_at,
+        acting_user=acting_user,
+        now=now,
+        end_running_calls=end_running_calls,
+    )
+
+
+def lift(*, hold: Hold, acting_user: Acting, now: datetime) -> Hold:
+    """Ends a hold at once. One that has ended stays as it is."""
+    with scoped(hold.workspace_id), transaction.atomic():
+        locked: Hold = Hold.objects.select_for_update().get(pk=hold.pk)
+        if locked.settled_at is not None:
+            return locked
+        if not locked.is_in_force(now):
+            return _settle(locked, now=now)
+        locked.lifted_at, locked.lifted_by = now, audit.label_of(acting_user)
+        _end(locked, now=now)
+        _tell(locked, "lift", acting_user=acting_user, now=now, before=_facts(locked), after={"lifted_at": now})
+    return locked
+
+
+def settle_expired(*, now: datetime) -> int:
+    """Carries the end of every hold through that has run out. Answers how many."""
+    with unscoped(reason="the sweep serves every workspace"):
+        rows = Hold.objects.filter(settled_at=None, expires_at__lte=now).order_by("expires_at", "pk")
+        due = list(rows.values_list("workspace_id", "pk")[:SETTLE_AT_MOST])
+    settled = 0
+    for workspace_id, pk in due:
+        with scoped(workspace_id), transaction.atomic():
+            # It may have been extended or settled since.
+            rows = Hold.objects.select_for_update().filter(pk=pk, settled_at=None, expires_at__lte=now)
+            hold: Hold | None = rows.first()
+            if hold is not None:
+                _settle(hold, now=now)
+                settled += 1
+    return settled
+
+
+def _unsettled(wanted: WantedHold) -> Hold | None:
+    rows = Hold.objects.select_for_update().filter(settled_at=None, **wanted.same_thing)
+    hold: Hold | None = rows.first()
+    return hold
+
+
+def _begin(wanted: WantedHold, *, acting_user: Acting, now: datetime) -> tuple[Hold, bool]:
+    """The new hold, or the one that somebody else imposed at the same moment."""
+    hold = Hold(
+        workspace_id=current_workspace_id(),
+        **wanted.same_thing,
+        reason=wanted.reason,
+        imposed_by=audit.label_of(acting_user),
+        imposed_at=now,
+        expires_at=wanted.expires_at,
+        stop_calls_due_at=now if wanted.end_running_calls else None,
+    )
+    try:
+        with transaction.atomic():
+            hold.save(force_insert=True)
+    except IntegrityError:
+        other = _unsettled(wanted)
+        if other is None:
+            raise
+        return other, False
+    _make_lists_due(hold, now=now)
+    _tell(hold, "impose", acting_user=acting_user, now=now, after=_facts(hold), reason=hold.reason)
+    return hold, True
+
+
+def _extend(hold: Hold, wanted: WantedHold, *, acting_user: Acting, now: datetime) -> Hold:
+    before = _facts(hold)
+    hold.expires_at = max(hold.expires_at, wanted.expires_at)
+    hold.reason = wanted.reason
+    if wanted.end_running_calls:
+        hold.stop_calls_due_at, hold.stop_calls_looks, hold.stop_calls_attempts = now, 0, 0
+    hold.save()
+    _tell(hold, "extend", acting_user=acting_user, now=now, before=before, after=_facts(hold), reason=hold.reason)
+    return hold
+
+
+def _settle(hold: Hold, *, now: datetime) -> Hold:
+    _end(hold, now=now)
+    _tell(hold, "expire", acting_user=None, now=now, before=_facts(hold), after={"expired_at": hold.expires_at})
+    return hold
+
+
+def _end(hold: Hold, *, now: datetime) -> None:
+    hold.settled_at, hold.stop_calls_due_at = now, None
+    hold.save()
+    _make_lists_due(hold, now=now)
+
+
+def _make_lists_due(hold: Hold, *, now: datetime) -> None:
+    if not changes_lists(hold):
+        return
+    targets: models.QuerySet[SyncTarget] = SyncTarget.objects.all()
+    if hold.scope == Hold.Scope.PHONE_NUMBER:
+        targets = targets.filter(phone_number__e164=hold.value)
+    make_due(targets, now=now)
+
+
+def _tell(hold: Hold, action: str, *, acting_user: Acting, now: datetime, **entry: Any) -> None:
+    tell(hold.workspace_id, action=f"hold.{action}", subject=hold, acting_user=acting_user, now=now, **entry)
+
+
+def _facts(hold: Hold) -> dict[str, Any]:
+    return {
+        "scope": hold.scope,
+        "value": hold.value,
+        "direction": hold.direction or None,
+        "channel": hold.channel or None,
+        "expires_at": hold.expires_at,
+        "reason": hold.reason,
+        "end_running_calls": hold.stop_calls_due_at is not None,
+    }
