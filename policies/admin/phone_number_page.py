@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from accounts.admin import audit
 from accounts.admin.display import country_facts, phone_facts
 from accounts.models import AuditEntry
+from policies import held
 from policies.actions import version_of
 from policies.admin.country_input import always_blocked, how_many
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
@@ -148,7 +149,9 @@ def _fingerprint(number: PhoneNumber, target: SyncTarget | None) -> str:
 def sync_facts(number: PhoneNumber, now: datetime) -> dict[str, Any]:
     """Desired, applied and observed, side by side."""
     target = _target(number)
-    wanted = lists.desired(number.policy.current_revision).as_json()  # type: ignore[arg-type]
+    revision = number.policy.current_revision
+    assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
+    wanted = lists.desired(revision, e164=number.e164, holds=held.of_lists(now)).as_json()
     rows = []
     for direction, title in TITLES.items():
         columns = [_column(wanted, direction)]

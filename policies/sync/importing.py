@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,8 @@ from accounts import audit, workspaces
 from accounts.audit import Acting
 from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
 from accounts.models import Workspace
-from policies import actions, bells
+from policies import actions, bells, held
+from policies.engine.holds import HoldSnapshot
 from policies.models import PhoneNumber, SyncTarget
 from policies.sync import lists
 from policies.uponai import payloads
@@ -39,8 +41,9 @@ def import_numbers(*, workspace: Workspace, acting_user: Acting, now: datetime) 
     with workspaces.taking_turns(workspace.pk):
         known = {row.e164: row for row in PhoneNumber.objects.select_related("sync_target")}
         new = [number for number in numbers if number.phone_number not in known]
+        holds = held.of_lists(now)
         for number in new:
-            _add(workspace.pk, number, acting_user=acting_user, now=now)
+            _add(workspace.pk, number, holds, acting_user=acting_user, now=now)
         changed = sum(
             _refresh(known[number.phone_number], number) for number in numbers if number.phone_number in known
         )
@@ -71,7 +74,14 @@ def _read(item: Any) -> ProviderNumber:
         raise UponaiTrouble(f"UponAI's list of phone numbers is not in the agreed form: {problem}") from None
 
 
-def _add(workspace_id: int, number: ProviderNumber, *, acting_user: Acting, now: datetime) -> None:
+def _add(
+    workspace_id: int,
+    number: ProviderNumber,
+    holds: Sequence[HoldSnapshot],
+    *,
+    acting_user: Acting,
+    now: datetime,
+) -> None:
     policy = actions.create_country_policy(
         workspace_id=workspace_id,
         name=actions.free_name(number.phone_number),
@@ -90,7 +100,8 @@ def _add(workspace_id: int, number: ProviderNumber, *, acting_user: Acting, now:
         **_facts(number),
     )
     seen = lists.of_number(number)
-    in_order = policy.current_revision is not None and lists.desired(policy.current_revision).same_as(seen)
+    revision = policy.current_revision
+    in_order = revision is not None and lists.desired(revision, e164=row.e164, holds=holds).same_as(seen)
     target: SyncTarget = SyncTarget.objects.create(
         phone_number=row,
         state=SyncTarget.State.SYNCED if in_order else SyncTarget.State.PENDING,

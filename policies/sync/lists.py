@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from accounts.countries import is_sanctioned
+from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
+from policies import held
+from policies.engine.holds import HoldSnapshot
+from policies.engine.names import Direction, HoldScope
 from policies.engine.rules import DirectionRules
 from policies.models import PolicyRevision, SyncTarget
 from policies.uponai import payloads
@@ -34,15 +39,22 @@ class CountryLists:
         return all(payloads.same_lists(mine[name], theirs[name]) for name in mine)
 
 
-def desired(revision: PolicyRevision) -> CountryLists:
-    """What a revision wants UponAI to have. Sanctioned countries are never sent as allowed."""
-    return CountryLists(*(_sendable(rules) for rules in (revision.inbound, revision.outbound)))
+def desired(revision: PolicyRevision, *, e164: str, holds: Sequence[HoldSnapshot]) -> CountryLists:
+    """What UponAI is to have of a number: its policy's lists without what is held, see `held.of_lists`.
+
+    Sanctioned countries are never sent as allowed.
+    """
+    return CountryLists(
+        _sendable(revision.inbound, Direction.INBOUND, e164, holds),
+        _sendable(revision.outbound, Direction.OUTBOUND, e164, holds),
+    )
 
 
-def desired_of(target: SyncTarget) -> CountryLists:
-    revision = target.phone_number.policy.current_revision
+def desired_of(target: SyncTarget, *, now: datetime) -> CountryLists:
+    number = target.phone_number
+    revision = number.policy.current_revision
     assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
-    return desired(revision)
+    return desired(revision, e164=number.e164, holds=held.of_lists(now))
 
 
 def observed(phone_number: dict[str, Any]) -> CountryLists:
@@ -59,6 +71,18 @@ def of_number(number: payloads.ProviderNumber) -> CountryLists:
     return CountryLists(*(None if countries is None else tuple(sorted(countries)) for countries in both))
 
 
-def _sendable(rules: dict[str, Any]) -> tuple[str, ...] | None:
+def _sendable(
+    rules: dict[str, Any], direction: Direction, e164: str, holds: Sequence[HoldSnapshot]
+) -> tuple[str, ...] | None:
+    mine = [hold for hold in holds if hold.direction in (None, direction)]
+    if {(HoldScope.WORKSPACE, ""), (HoldScope.PHONE_NUMBER, e164)} & {(hold.scope, hold.value) for hold in mine}:
+        return (NO_TELEPHONES,)
+    closed = {hold.value for hold in mine if hold.scope == HoldScope.COUNTRY}
     countries = DirectionRules.from_dict(rules).country_list
-    return None if countries is None else tuple(code for code in countries if not is_sanctioned(code))
+    if countries is None:
+        if not closed:
+            return None
+        # "No restriction" cannot leave one country out, so all the others are named.
+        countries = tuple(sorted(CODES))
+    kept = tuple(code for code in countries if code not in closed and not is_sanctioned(code))
+    return kept or (NO_TELEPHONES,)

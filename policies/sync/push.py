@@ -37,9 +37,10 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write one number's lists, and the generation that was wanted when it was taken."""
+    """The right to write one number's lists, with the generation and the lists wanted when it was taken."""
 
     target: SyncTarget
+    wanted: CountryLists
     token: uuid.UUID
 
     def rows(self) -> models.QuerySet[SyncTarget]:
@@ -98,7 +99,8 @@ def _claim(sync_target_id: int, *, now: datetime) -> Lease | None:
     if not due.update(lease_until=now + LEASE, lease_token=token):
         return None
     target = SyncTarget.objects.select_related("phone_number__policy__current_revision").get(pk=sync_target_id)
-    return Lease(target, token)
+    # The generation was read before the holds: one that is imposed in between makes the row due once more.
+    return Lease(target, lists.desired_of(target, now=now), token)
 
 
 def _send_and_read_back(lease: Lease) -> CountryLists:
@@ -108,12 +110,12 @@ def _send_and_read_back(lease: Lease) -> CountryLists:
     except workspaces.NoUponaiKey as missing:
         raise UponaiTrouble(str(missing)) from None
     with UponaiClient(key) as client:
-        client.update_phone_number(e164, lists.desired_of(lease.target).update_body())
+        client.update_phone_number(e164, lease.wanted.update_body())
         return lists.observed(client.get_phone_number(e164))
 
 
 def _settle(lease: Lease, observed: CountryLists, *, now: datetime) -> bool:
-    desired = lists.desired_of(lease.target)
+    desired = lease.wanted
     if not desired.same_as(observed):
         trouble = UponaiTrouble("UponAI said yes, but still shows other lists.")
         seen = {"observed": observed.as_json(), "verified_at": now}
