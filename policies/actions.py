@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from accounts import audit
 from accounts.audit import Acting
 from accounts.models import User

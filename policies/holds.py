@@ -13,7 +13,8 @@ from django.db import IntegrityError, models, transaction
 
 from accounts import audit
 from accounts.audit import Acting
-from accounts.scoping import current_workspace_id, scoped, unscoped
+from accounts.scoping import current_workspace_id, unscoped
+from accounts.workspaces import taking_turns
 from policies.changes import make_due, tell
 from policies.held import changes_lists
 from policies.hold_input import WantedHold, wanted_hold
@@ -41,7 +42,7 @@ def impose(
 
     Raises Refused naming each field.
     """
-    with scoped(workspace_id), transaction.atomic():
+    with taking_turns(workspace_id):
         wanted = wanted_hold(
             scope=scope,
             value=value,
@@ -87,7 +88,7 @@ def brake(
 
 def lift(*, hold: Hold, acting_user: Acting, now: datetime) -> Hold:
     """Ends a hold at once. One that has ended stays as it is."""
-    with scoped(hold.workspace_id), transaction.atomic():
+    with taking_turns(hold.workspace_id):
         locked: Hold = Hold.objects.select_for_update().get(pk=hold.pk)
         if locked.settled_at is not None:
             return locked
@@ -106,7 +107,7 @@ def settle_expired(*, now: datetime) -> int:
         due = list(rows.values_list("workspace_id", "pk")[:SETTLE_AT_MOST])
     settled = 0
     for workspace_id, pk in due:
-        with scoped(workspace_id), transaction.atomic():
+        with taking_turns(workspace_id):
             # It may have been extended or settled since.
             rows = Hold.objects.select_for_update().filter(pk=pk, settled_at=None, expires_at__lte=now)
             hold: Hold | None = rows.first()

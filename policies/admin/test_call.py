@@ -135,7 +135,7 @@ def choices() -> dict[str, Any]:
 
 def _judge(typed: Typed, snapshot: Snapshot, now: datetime) -> Judgement:
     attempt = typed.attempt()
-    verdict = decide(attempt, snapshot)
+    verdict = decide(attempt, snapshot, at_ms=int(now.timestamp() * 1000))
     facts = recorder.facts(attempt, verdict, decision_id=uuid.uuid4(), at=now)
     row = recorder.as_row(snapshot.workspace_id, facts, now=now)  # for showing; it is never saved
     return judgement(row, number_id=verdict.number.id if verdict.number else None)
