@@ -36,6 +36,10 @@ def ring_push(sync_target_ids: Sequence[int]) -> None:
         ring("policies.tasks.sweep_sync_targets")
 
 
+def ring_end_calls(hold_id: int) -> None:
+    _ring("policies.tasks.end_running_calls", hold_id=hold_id)
+
+
 def publish_snapshot(workspace_id: int, version: int) -> None:
     """Tells every process of the gate at once that its snapshot is old."""
     try:

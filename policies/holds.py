@@ -15,6 +15,7 @@ from accounts import audit
 from accounts.audit import Acting
 from accounts.scoping import current_workspace_id, unscoped
 from accounts.workspaces import taking_turns
+from policies import bells
 from policies.changes import make_due, tell
 from policies.held import changes_lists
 from policies.hold_input import WantedHold, wanted_hold
@@ -143,6 +144,7 @@ def _begin(wanted: WantedHold, *, acting_user: Acting, now: datetime) -> tuple[H
             raise
         return other, False
     _make_lists_due(hold, now=now)
+    _ring_for_calls(hold)
     _tell(hold, "impose", acting_user=acting_user, now=now, after=_facts(hold), reason=hold.reason)
     return hold, True
 
@@ -153,6 +155,7 @@ def _extend(hold: Hold, wanted: WantedHold, *, acting_user: Acting, now: datetim
     hold.reason = wanted.reason
     if wanted.end_running_calls:
         hold.stop_calls_due_at, hold.stop_calls_looks, hold.stop_calls_attempts = now, 0, 0
+        _ring_for_calls(hold)
     hold.save()
     _tell(hold, "extend", acting_user=acting_user, now=now, before=before, after=_facts(hold), reason=hold.reason)
     return hold
@@ -177,6 +180,11 @@ def _make_lists_due(hold: Hold, *, now: datetime) -> None:
     if hold.scope == Hold.Scope.PHONE_NUMBER:
         targets = targets.filter(phone_number__e164=hold.value)
     make_due(targets, now=now)
+
+
+def _ring_for_calls(hold: Hold) -> None:
+    if hold.stop_calls_due_at is not None:
+        transaction.on_commit(lambda: bells.ring_end_calls(hold.pk))
 
 
 def _tell(hold: Hold, action: str, *, acting_user: Acting, now: datetime, **entry: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from policies import holds
+from policies import bells, holds, running_calls
 from policies.gate import recorder, snapshots
 from policies.sync import push
 
@@ -24,8 +24,16 @@ def sweep_sync_targets(**_: object) -> None:
 
 @shared_task
 def sweep_holds(**_: object) -> None:
-    """Carries through what has run out. That nothing is held any more needs no job."""
-    holds.settle_expired(now=timezone.now())
+    """Carries through what has run out, and rings for running calls that are due to be ended."""
+    now = timezone.now()
+    holds.settle_expired(now=now)
+    for hold_id in running_calls.due_holds(now=now):
+        bells.ring_end_calls(hold_id)
+
+
+@shared_task
+def end_running_calls(hold_id: int, **_: object) -> None:
+    running_calls.end(hold_id, clock=timezone.now)
 
 
 @shared_task

@@ -21,6 +21,7 @@ LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 UNAUTHORISED = 401
 NOT_FOUND = {404, 422}  # the provider's newer and older ways to say it
+OVER_ALREADY = {400, 404, 422}  # the answers to stopping a call that is not running
 TEMPORARY = {408, 409, 429}
 
 
@@ -82,6 +83,31 @@ class UponaiClient:
 
     def update_phone_number(self, e164: str, changes: dict[str, Any]) -> dict[str, Any]:
         return self._object(self._ask("PATCH", f"/update-phone-number/{quote(e164)}", json=changes))
+
+    def list_running_calls(self) -> Iterator[dict[str, Any]]:
+        """All calls that are going on now, page by page. Raises UponaiTrouble."""
+        body: dict[str, Any] = {
+            "filter_criteria": {"call_status": {"type": "enum", "op": "in", "value": ["ongoing"]}},
+            "limit": PAGE_SIZE,
+        }
+        while True:
+            page = self._ask("POST", "/v3/list-calls", json=body)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise UponaiTrouble("UponAI's list of calls is not in the agreed form.")
+            yield from page["items"]
+            if not page.get("has_more") or not page.get("pagination_key"):
+                return
+            body["pagination_key"] = page["pagination_key"]
+
+    def stop_call(self, call_id: str) -> bool:
+        """Ends a running call; False when it was over already. Raises UponaiTrouble."""
+        try:
+            self._ask("POST", f"/v2/stop-call/{quote(call_id, safe='')}")
+        except UponaiTrouble as trouble:
+            if trouble.status in OVER_ALREADY:
+                return False
+            raise
+        return True
 
     def _object(self, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict):

@@ -107,6 +107,23 @@ def _answer(verdict: VerdictKind, channel: Channel, guarded_agent: str | None, g
     return answer
 
 
+def read_running_call(value: Any) -> Attempt:
+    """Read a call of UponAI's list as the attempt that it once was. Raises PayloadError where it has no id.
+
+    Without a direction it is one that a visitor of a web page opened: nobody was dialled.
+    """
+    call_id = _reference(value.get("call_id")) if isinstance(value, Mapping) else None
+    if call_id is None:
+        raise PayloadError("call_id", "A call has no call_id.")
+    return Attempt(
+        direction=Direction.OUTBOUND if value.get("direction") == "outbound" else Direction.INBOUND,
+        channel=Channel.WEB_CALL if value.get("call_type") == "web_call" else Channel.PHONE_CALL,
+        from_number=value.get("from_number"),
+        to_number=value.get("to_number"),
+        call_reference=call_id,
+    )
+
+
 def read_number(value: Any) -> ProviderNumber:
     """Read UponAI's phone number object. Raises PayloadError naming the field that is not as it should be."""
     if not isinstance(value, Mapping):
