@@ -37,7 +37,7 @@ def ring_push(sync_target_ids: Sequence[int]) -> None:
 
 
 def ring_end_calls(hold_id: int) -> None:
-    _ring("policies.tasks.end_running_calls", hold_id=hold_id)
+    ring("policies.tasks.end_running_calls", hold_id=hold_id)
 
 
 def publish_snapshot(workspace_id: int, version: int) -> None:

@@ -6,15 +6,19 @@ import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from tests import factories
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the second database only what touches a database is run again."""
+    # As a server does at its start: what a first request inside a workspace imported would be bound to it.
+    import_module(settings.ROOT_URLCONF)
     if not os.environ.get("ONLY_DATABASE_TESTS"):
         return
     kept = [item for item in items if _touches_the_database(item)]
