@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from celery import shared_task
 from django.utils import timezone
 
@@ -9,17 +12,39 @@ from policies import bells, holds, running_calls
 from policies.gate import recorder, snapshots
 from policies.sync import push
 
+PUSHES_AT_ONCE = 2
+"""Of a worker's four threads. An UponAI that hangs must not keep decisions from being recorded."""
+PUSHING_SECONDS = 20.0
+"""A task that goes on with other due rows ends after so long; the next sweep goes on."""
+
+_places = threading.BoundedSemaphore(PUSHES_AT_ONCE)
+
 
 @shared_task
 def push_phone_number(sync_target_id: int, **_: object) -> None:
-    push.push(sync_target_id, clock=timezone.now)
+    _push_due(first=[sync_target_id])
 
 
 @shared_task
 def sweep_sync_targets(**_: object) -> None:
     """Sends every row that is due: those whose bell was lost, and those whose time has come."""
-    for sync_target_id in push.due_targets(now=timezone.now()):
-        push.push(sync_target_id, clock=timezone.now)
+    _push_due(first=[])
+
+
+def _push_due(first: list[int]) -> None:
+    """Sends `first` and whatever else is due, or leaves it to the tasks that are at it already."""
+    ends_at = time.monotonic() + PUSHING_SECONDS
+    waiting = first or push.due_targets(now=timezone.now())
+    # Looked for again after the place is free: who rang meanwhile found none, and left its row to us.
+    while waiting and time.monotonic() < ends_at and _places.acquire(blocking=False):
+        try:
+            for sync_target_id in waiting:
+                push.push(sync_target_id, clock=timezone.now)
+                if time.monotonic() > ends_at:
+                    break
+        finally:
+            _places.release()
+        waiting = push.due_targets(now=timezone.now())
 
 
 @shared_task
