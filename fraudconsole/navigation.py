@@ -41,6 +41,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "",
                 "policies.view_countrypolicy",
             ),
+            ("Holds", "front_hand", "admin:policies_hold_changelist", "", "policies.view_hold"),
             ("Public keys", "vpn_key", "admin:accounts_publickey_changelist", "", "accounts.view_publickey"),
         ),
     ),

@@ -12,10 +12,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from monitoring.dashboards import blocked, counts, links, map, matters, overview, usage, usual
+from monitoring.dashboards import blocked, brake, counts, links, map, matters, overview, usage, usual
 from monitoring.dashboards.counts import HourlyCounts, Metric, Pulse
 from monitoring.dashboards.matters import SyncCounts
 from monitoring.dashboards.period import SHAPES, Period
+from policies.models import Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Asked:
     workspace_id: int
     endpoint: str
     sees_kyc: bool
+    may_hold: bool
 
     @classmethod
     def by(cls, request: HttpRequest) -> Asked:
@@ -62,6 +64,7 @@ class Asked:
             workspace_id=workspace.pk,
             endpoint=workspace.endpoint,
             sees_kyc=request.user.has_perm("accounts.view_kycrecord"),
+            may_hold=request.user.has_perm("policies.add_hold"),
         )
 
     def panel(self, name: str) -> str:
@@ -75,16 +78,18 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     expected = _expected(history, asked)
     sync = matters.sync_counts()
     pulse = _pulse(asked)
+    held = brake.holds_now(asked.now)
     names = ("overview", "newest", "blocked", "usage", "map", "matters")
     return context | {
         "title": "Home",
         "periods": _periods(asked),
         "time_zone": str(asked.zone),
         "steps": _steps(asked, sync) if history.known_from is None else (),
+        "brake": brake.brake(held, numbers=sync.total) if asked.may_hold else None,
         "panels": {name: asked.panel(name) for name in names},
         "blocked_list": links.blocked(start=asked.period.start, end=None, zone=asked.zone),
         "calls_list": links.calls(start=asked.period.start, end=None, zone=asked.zone),
-        **_overview(asked, history, expected, sync, pulse),
+        **_overview(asked, history, expected, sync, pulse, held),
         **newest_panel(asked),
         "blocked_chart": blocked.chart(history, asked.period),
         "usage": usage.usage(history, expected[asked.metric], asked.period, now=asked.now),
@@ -94,8 +99,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def overview_panel(asked: Asked) -> dict[str, Any]:
-    history = _history(asked, since=asked.now - timedelta(days=1))
-    return _overview(asked, history, _expected(history, asked), matters.sync_counts(), _pulse(asked))
+    history, held = _history(asked, since=asked.now - timedelta(days=1)), brake.holds_now(asked.now)
+    return _overview(asked, history, _expected(history, asked), matters.sync_counts(), _pulse(asked), held)
 
 
 def newest_panel(asked: Asked) -> dict[str, Any]:
@@ -135,9 +140,10 @@ def _overview(
     expected: Mapping[Metric, usual.Expectation],
     sync: SyncCounts,
     pulse: Pulse,
+    held: list[Hold],
 ) -> dict[str, Any]:
     said = overview.overview(history, expected, sync=sync, behind=pulse.behind, now=asked.now, zone=asked.zone)
-    return {"overview": said}
+    return {"overview": said, "held": brake.banners(held, now=asked.now, may_lift=asked.may_hold)}
 
 
 def _pulse(asked: Asked) -> Pulse:

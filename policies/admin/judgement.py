@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 
 from policies import words
+from policies.admin import hold_words
 from policies.engine.names import Reason, VerdictKind
-from policies.models import CountryPolicy, Decision
+from policies.models import CountryPolicy, Decision, Hold
 
 _TONES = {"allow": "quiet", "guard": "notice", "challenge": "notice", "block": "danger"}
 
@@ -66,7 +68,7 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
     return Judgement(
         verdict=decision.verdict,
         reason=decision.reason,
-        sentence=Sentence(_TONES.get(decision.verdict, "unknown"), words.sentence(decision), _also(decision)),
+        sentence=_sentence(decision),
         **words.sides(decision, own_href=number_href),
         what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
         number_class=words.number_class(decision.number_class),
@@ -77,8 +79,19 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
         trace=tuple(_trace_entry(entry) for entry in decision.trace),
         remedies=remedies,
         no_remedy=_no_remedy(decision, remedies),
-        number_href=number_href,
+        number_href=number_href if _is_up_to_lists(decision) else "",
     )
+
+
+def _sentence(decision: Decision) -> Sentence:
+    """With the hold that it failed for, if it did and that is known."""
+    tone, text, also = _TONES.get(decision.verdict, "unknown"), words.sentence(decision), _also(decision)
+    hold = Hold.objects.filter(pk=decision.hold_id).first() if decision.hold_id else None
+    if hold is None:
+        return Sentence(tone, text, also)
+    which = f"The hold: {hold_words.what(hold)}. {hold_words.facts(hold, timezone.now())}"
+    look = Action("Open the hold", reverse("admin:policies_hold_change", args=[hold.pk]))
+    return Sentence(tone, text, f"{which} {also}".strip(), (look,))
 
 
 def _also(decision: Decision) -> str:
@@ -91,6 +104,11 @@ def _trace_entry(entry: dict[str, Any]) -> TraceEntry:
     check, text = words.check(entry.get("check", ""), outcome)
     value, threshold = ("" if entry.get(name) is None else str(entry[name]) for name in ("value", "threshold"))
     return TraceEntry(check, outcome, text, value, threshold)
+
+
+def _is_up_to_lists(decision: Decision) -> bool:
+    """Whether a change of the number's policy is among the remedies."""
+    return any(change.get("change") != "lift_holds" for change in decision.counterfactuals)
 
 
 def _no_remedy(decision: Decision, remedies: tuple[str, ...]) -> str:

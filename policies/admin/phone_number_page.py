@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.urls import NoReverseMatch, reverse
@@ -14,8 +15,9 @@ from accounts.admin.display import country_facts, phone_facts
 from accounts.models import AuditEntry
 from policies import held
 from policies.actions import version_of
+from policies.admin import hold_words
 from policies.admin.country_input import always_blocked, how_many
-from policies.models import CountryPolicy, PhoneNumber, SyncTarget
+from policies.models import CountryPolicy, Hold, PhoneNumber, SyncTarget
 from policies.sync import lists
 
 State = SyncTarget.State
@@ -38,7 +40,9 @@ def codes_of(number: PhoneNumber, direction: str) -> list[str] | None:
     return None if rules["mode"] == "unrestricted" else list(rules["countries"])
 
 
-def body(number: PhoneNumber, *, now: datetime, may_change: bool, may_see_audit: bool) -> dict[str, Any]:
+def body(
+    number: PhoneNumber, *, now: datetime, may_change: bool, may_see_audit: bool, may_hold: bool
+) -> dict[str, Any]:
     """Everything but the frame and the panel of recent traffic."""
     others = PhoneNumber.objects.filter(policy=number.policy).exclude(pk=number.pk).count()
     return {
@@ -46,6 +50,8 @@ def body(number: PhoneNumber, *, now: datetime, may_change: bool, may_see_audit:
         "shown_number": phone_facts(number.e164),
         "version": version_of(number),
         "may_change": may_change,
+        "holds": _holds(number, now, may_lift=may_hold),
+        "hold_href": _hold_href(number) if may_hold else "",
         "directions": [_direction(number, direction) for direction in TITLES],
         "always_blocked": always_blocked(),
         "others": others,
@@ -56,6 +62,19 @@ def body(number: PhoneNumber, *, now: datetime, may_change: bool, may_see_audit:
         "when_down": when_console_down(number),
         "entries": _entries(number) if may_see_audit else None,
     }
+
+
+def _holds(number: PhoneNumber, now: datetime, *, may_lift: bool) -> list[hold_words.Sentence]:
+    """What is held of this number: itself, or everything."""
+    about = Q(scope=Hold.Scope.WORKSPACE) | Q(scope=Hold.Scope.PHONE_NUMBER, value=number.e164)
+    back = reverse("admin:policies_phonenumber_change", args=[number.pk])
+    rows = held.in_force(now).filter(about).order_by("-expires_at")
+    return [hold_words.sentence(hold, now=now, may_lift=may_lift, back=back) for hold in rows]
+
+
+def _hold_href(number: PhoneNumber) -> str:
+    query = urlencode({"scope": Hold.Scope.PHONE_NUMBER, "value": number.e164})
+    return f"{reverse('admin:policies_hold_add')}?{query}"
 
 
 def _direction(number: PhoneNumber, direction: str) -> dict[str, Any]:

@@ -131,6 +131,7 @@ class PhoneNumberAdmin(ConsoleAdmin):
             now=timezone.now(),
             may_change=self.has_change_permission(request, number),
             may_see_audit=request.user.has_perm("accounts.view_auditentry"),
+            may_hold=request.user.has_perm("policies.add_hold"),
         )
 
     def _answer(self, request: HttpRequest, number: PhoneNumber, outcome: Outcome) -> HttpResponse:

@@ -1,5 +1,5 @@
 /* What the console's pages do beyond HTML and htmx; every page works without it, with less comfort.
-   Owns: tooltips, relative times, copying, confirmation, auto-refresh. The map is in world_map.js. */
+   Owns: tooltips, relative times, copying, confirmation, dialogs, auto-refresh. The map is in world_map.js. */
 (() => {
   "use strict";
 
@@ -156,6 +156,16 @@
     if (!element.dataset?.confirm) return;
     event.preventDefault();
     if (await ask(element)) event.detail.issueRequest(true);
+  });
+
+  /* ── dialogs of the page itself: [data-opens="id"] shows one, [data-closes] in it hides it ──────── */
+  document.addEventListener("click", (event) => {
+    const dialog = document.getElementById(event.target.closest?.("[data-opens]")?.dataset.opens);
+    if (dialog) {
+      event.preventDefault();
+      dialog.showModal();
+    }
+    event.target.closest?.("[data-closes]")?.closest("dialog").close();
   });
 
   /* ── auto-refresh: [data-auto-refresh] with hx-trigger="every 5s, refresh" ──────────────────────
