@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 
 from accounts import audit
 from accounts.audit import Acting
@@ -59,9 +59,7 @@ def impose(
             _settle(present, now=now)
             present = None
         if present is None:
-            present, is_new = _begin(wanted, acting_user=acting_user, now=now)
-            if is_new:
-                return present
+            return _begin(wanted, acting_user=acting_user, now=now)
         return _extend(present, wanted, acting_user=acting_user, now=now)
 
 
@@ -124,8 +122,7 @@ def _unsettled(wanted: WantedHold) -> Hold | None:
     return hold
 
 
-def _begin(wanted: WantedHold, *, acting_user: Acting, now: datetime) -> tuple[Hold, bool]:
-    """The new hold, or the one that somebody else imposed at the same moment."""
+def _begin(wanted: WantedHold, *, acting_user: Acting, now: datetime) -> Hold:
     hold = Hold(
         workspace_id=current_workspace_id(),
         **wanted.same_thing,
@@ -135,18 +132,11 @@ def _begin(wanted: WantedHold, *, acting_user: Acting, now: datetime) -> tuple[H
         expires_at=wanted.expires_at,
         stop_calls_due_at=now if wanted.end_running_calls else None,
     )
-    try:
-        with transaction.atomic():
-            hold.save(force_insert=True)
-    except IntegrityError:
-        other = _unsettled(wanted)
-        if other is None:
-            raise
-        return other, False
+    hold.save(force_insert=True)
     _make_lists_due(hold, now=now)
     _ring_for_calls(hold)
     _tell(hold, "impose", acting_user=acting_user, now=now, after=_facts(hold), reason=hold.reason)
-    return hold, True
+    return hold
 
 
 def _extend(hold: Hold, wanted: WantedHold, *, acting_user: Acting, now: datetime) -> Hold:

@@ -52,7 +52,7 @@ def banners(holds: list[Hold], *, now: datetime, may_lift: bool) -> tuple[Senten
 def brake(holds: list[Hold], *, numbers: int) -> Brake:
     pulled = next((hold for hold in holds if _holds_everything(hold)), None)
     if pulled is not None:
-        confirm = "From then on the policies alone decide again. UponAI gets its usual country lists back."
+        confirm = "From then on policies and other holds decide again. UponAI gets its usual country lists back."
         back = reverse("admin:index")
         return Brake(True, hold_words.lift_href(pulled, back), confirm, pulled.imposed_at)
     which = "its one phone number" if numbers == 1 else f"all {numbers} phone numbers"

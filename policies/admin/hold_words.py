@@ -82,11 +82,11 @@ def when(at: datetime, now: datetime) -> str:
 
 def facts(hold: Hold, now: datetime) -> str:
     """Why, by whom, until when, and what was ended."""
-    said = f"“{hold.reason}” By {hold.imposed_by} at {when(hold.imposed_at, now)}"
+    said = f"“{hold.reason}” Imposed by {hold.imposed_by} at {when(hold.imposed_at, now)}"
     if hold.lifted_at is not None:
-        said += f"; lifted at {when(hold.lifted_at, now)} by {hold.lifted_by}."
+        said += f", lifted by {hold.lifted_by} at {when(hold.lifted_at, now)}."
     else:
-        said += f"; {'until' if hold.is_in_force(now) else 'it ended at'} {when(hold.expires_at, now)}."
+        said += f", {'until' if hold.is_in_force(now) else 'ended at'} {when(hold.expires_at, now)}."
     if hold.calls_ended:
         said += f" {hold.calls_ended} running call{'s were' if hold.calls_ended != 1 else ' was'} ended."
     if hold.stop_calls_due_at is not None and hold.stop_calls_error:
@@ -109,4 +109,4 @@ def lift_href(hold: Hold, back: str = "") -> str:
 
 def _on_lifting(hold: Hold) -> str:
     told = " UponAI gets its usual country lists back." if changes_lists(hold) else ""
-    return f"From then on the policies alone decide again about {what(hold)}.{told}"
+    return f"From then on policies and other holds decide again about {what(hold)}.{told}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from policies import held
 from policies.actions import version_of
 from policies.admin import hold_words
 from policies.admin.country_input import always_blocked, how_many
+from policies.engine.holds import HoldSnapshot
 from policies.models import CountryPolicy, Hold, PhoneNumber, SyncTarget
 from policies.sync import lists
 
@@ -104,7 +106,7 @@ def when_console_down(number: PhoneNumber) -> str:
 def sync_state(number: PhoneNumber, now: datetime) -> dict[str, Any]:
     """The page's sentence in two halves: what is wanted, and whether UponAI has it."""
     target = _target(number)
-    tone, text = _uponai_half(number, target)
+    tone, text = _uponai_half(number, target, less_holds=_is_narrowed(number, now))
     wanted = (
         f"May be called from {how_many(codes_of(number, 'inbound'))}, "
         f"may call {how_many(codes_of(number, 'outbound'))}."
@@ -129,13 +131,24 @@ def _target(number: PhoneNumber) -> SyncTarget | None:
     return getattr(number, "sync_target", None)
 
 
-def _uponai_half(number: PhoneNumber, target: SyncTarget | None) -> tuple[str, str]:
+def _is_narrowed(number: PhoneNumber, now: datetime) -> bool:
+    """Whether UponAI is to have less than the policy says, because of what is on hold."""
+    return _desired(number, held.of_lists(now)) != _desired(number, ())
+
+
+def _desired(number: PhoneNumber, holds: Sequence[HoldSnapshot]) -> lists.CountryLists:
+    revision = number.policy.current_revision
+    assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
+    return lists.desired(revision, e164=number.e164, holds=holds)
+
+
+def _uponai_half(number: PhoneNumber, target: SyncTarget | None, *, less_holds: bool = False) -> tuple[str, str]:
     if number.missing_since:
         return "danger", "UponAI does not list this number any more."
     if target is None or (target.state == State.UNKNOWN and not target.error):
         return "unknown", "What UponAI has is not known yet."
     if target.state == State.SYNCED:
-        return "quiet", "UponAI has the same"
+        return "quiet", "UponAI has the same, less what is on hold" if less_holds else "UponAI has the same"
     error = target.error.rstrip(". ")
     if target.state == State.FAILED:
         return "danger", f"UponAI refused this: {error}. It is not tried again by itself."
@@ -168,9 +181,7 @@ def _fingerprint(number: PhoneNumber, target: SyncTarget | None) -> str:
 def sync_facts(number: PhoneNumber, now: datetime) -> dict[str, Any]:
     """Desired, applied and observed, side by side."""
     target = _target(number)
-    revision = number.policy.current_revision
-    assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
-    wanted = lists.desired(revision, e164=number.e164, holds=held.of_lists(now)).as_json()
+    wanted = _desired(number, held.of_lists(now)).as_json()
     rows = []
     for direction, title in TITLES.items():
         columns = [_column(wanted, direction)]

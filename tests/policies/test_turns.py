@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -9,9 +10,9 @@ from django.db import connection
 from accounts import workspaces
 from accounts.models import UponaiKey
 from accounts.scoping import scoped
-from policies import actions
+from policies import actions, holds
 from policies.actions import Refused
-from policies.models import CountryPolicy
+from policies.models import CountryPolicy, Hold
 from policies.sync import push
 from tests.factories import make_phone_number, make_policy, make_workspace, moment, rules
 
@@ -108,3 +109,35 @@ def test_has_one_default_policy_and_one_name_and_one_key_in_use():
     with scoped(workspace.pk):
         assert CountryPolicy.objects.filter(is_default=True).count() == 1
         assert UponaiKey.objects.filter(verifies_until=None).count() == 1
+
+
+def test_imposes_the_same_hold_once_and_holds_everything_during_edits_without_a_deadlock():
+    workspace = make_workspace()
+    first, _ = (make_phone_number(workspace, f"+1415555010{digit}") for digit in range(2))
+
+    def impose(scope, value):
+        def imposing(number):
+            now = moment()
+            holds.impose(
+                workspace_id=workspace.pk,
+                scope=scope,
+                value=value,
+                reason=f"round {number}",
+                expires_at=now + timedelta(hours=1),
+                acting_user=None,
+                now=now,
+            )
+
+        return imposing
+
+    codes = ("JM", "KE", "LV", "GM", "SO", "GN", "MV", "EE", "LT", "RS", "BA", "SL")
+    trouble = _at_once(
+        lambda number: impose("country", codes[number])(number),
+        lambda number: impose("country", codes[number])(number),
+        impose("workspace", None),
+        _edit(first),
+    )
+
+    assert trouble == []
+    with scoped(workspace.pk):
+        assert Hold.objects.count() == len(codes) + 1

@@ -10,7 +10,7 @@ from accounts.roles import Role
 from accounts.scoping import scoped
 from policies import holds
 from policies.gate import recorder
-from policies.models import Decision, Hold
+from policies.models import Decision, Hold, SyncTarget
 from tests.factories import make_phone_number, make_workspace, moment
 from tests.policies.gate.webhooks import JAMAICAN, OUR_NUMBER, body, deliver
 from tests.signing_in import messages_of, signed_in
@@ -119,6 +119,19 @@ def test_the_brake_stands_on_every_page_it_concerns_until_it_is_lifted(workspace
         assert "emergency brake is pulled" not in shown(client, page).replace(messages_of(lifted), "")
 
 
+def test_the_number_s_page_says_that_uponai_has_less_than_the_policy(workspace):
+    number = make_phone_number(workspace, OUR_NUMBER, inbound=["US", "JM"])
+    state = reverse("admin:policies_phonenumber_sync_state", args=[number.pk])
+    client = signed_in(workspace)
+    assert "less what is on hold" not in shown(client, state)
+
+    impose(workspace)
+    with scoped(workspace.pk):
+        SyncTarget.objects.update(state="synced", due_at=None)
+
+    assert "UponAI has the same, less what is on hold" in shown(client, state)
+
+
 def test_the_brake_needs_a_reason_and_a_time(workspace):
     client = signed_in(workspace)
 
@@ -156,9 +169,10 @@ def test_a_held_decision_says_which_hold(workspace):
 
     page = shown(signed_in(workspace), reverse("admin:policies_decision_change", args=[decision.pk]))
 
-    assert "The hold: Jamaica. “pumping” By" in page
+    assert "The hold: Jamaica. “pumping” Imposed by" in page
     assert reverse("admin:policies_hold_change", args=[hold.pk]) in page
     assert "when the hold ends in" in page
+    assert "Open the number's lists" not in page
 
 
 def test_does_not_show_holds_of_another_workspace(workspace):
