@@ -108,7 +108,12 @@ TEMPLATES = [
 def _database() -> dict[str, object]:
     url = environment.text("DATABASE_URL")
     if url:
-        return dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+        database = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+        if str(database["ENGINE"]).endswith("postgresql"):
+            # A webhook must not wait for a database that does not answer: UponAI would let the agent answer.
+            options = {"connect_timeout": 3, **dict(database.get("OPTIONS") or {})}
+            return database | {"OPTIONS": options}
+        return database
     DATA_DIR.mkdir(parents=True, exist_ok=True)
     return {
         "ENGINE": "django.db.backends.sqlite3",

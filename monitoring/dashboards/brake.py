@@ -7,8 +7,8 @@ from datetime import datetime
 
 from django.urls import reverse
 
+from accounts.components import Action, Sentence
 from policies.admin import hold_words
-from policies.admin.hold_words import Action, Sentence
 from policies.admin.holds import LENGTHS, USUAL_LENGTH
 from policies.held import in_force
 from policies.models import Hold

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from accounts.components import Action, Sentence
 from accounts.countries import name_of
 from monitoring.dashboards import drawing, links, usual
 from monitoring.dashboards.counts import HourlyCounts, Metric, by_country
@@ -21,24 +22,6 @@ _BY_URGENCY = (Metric.CALLS, Metric.MONEY, Metric.MINUTES, Metric.BLOCKED)
 _PLACES = 3
 # A country with less of a spike than this is its usual background.
 _SHARE = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    label: str
-    href: str
-    kind: str = ""
-    icon: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """`tone`: quiet, notice, warning, danger or unknown; in the shape of components/_sentence.html."""
-
-    tone: str
-    text: str
-    detail: str = ""
-    actions: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -10,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.admin.display import as_people_write
+from accounts.components import Action, Sentence
 from accounts.countries import NO_TELEPHONES, name_of
 from policies.held import changes_lists
 from policies.models import Hold
@@ -22,28 +22,6 @@ UNPROVEN = (
 BRAKE_DOES = "No call, message, web call or chat is let through this console, in either direction, until it is lifted."
 
 _NOTHING = {"": "nothing", "phone_call": "no phone call", "sms": "no SMS", "web_call": "no web call", "chat": "no chat"}
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """In the shape of components/_action.html."""
-
-    label: str
-    href: str
-    kind: str = ""
-    icon: str = ""
-    post: bool = False
-    confirm: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """In the shape of components/_sentence.html."""
-
-    tone: str
-    text: str
-    detail: str = ""
-    actions: tuple[Action, ...] = ()
 
 
 def what(hold: Hold) -> str:

@@ -8,28 +8,13 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.components import Action, Sentence
 from policies import words
 from policies.admin import hold_words
 from policies.engine.names import Reason, VerdictKind
 from policies.models import CountryPolicy, Decision, Hold
 
 _TONES = {"allow": "quiet", "guard": "notice", "challenge": "notice", "block": "danger"}
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    label: str
-    href: str
-    kind: str = ""
-    icon: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    tone: str
-    text: str
-    detail: str = ""
-    actions: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

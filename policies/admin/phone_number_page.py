@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 
 from accounts.admin import audit
 from accounts.admin.display import country_facts, phone_facts
+from accounts.components import Sentence
 from accounts.models import AuditEntry
 from policies import held
 from policies.actions import version_of
@@ -66,7 +67,7 @@ def body(
     }
 
 
-def _holds(number: PhoneNumber, now: datetime, *, may_lift: bool) -> list[hold_words.Sentence]:
+def _holds(number: PhoneNumber, now: datetime, *, may_lift: bool) -> list[Sentence]:
     """What is held of this number: itself, or everything."""
     about = Q(scope=Hold.Scope.WORKSPACE) | Q(scope=Hold.Scope.PHONE_NUMBER, value=number.e164)
     back = reverse("admin:policies_phonenumber_change", args=[number.pk])

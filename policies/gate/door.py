@@ -18,6 +18,7 @@ from policies.uponai import signature
 
 logger = logging.getLogger(__name__)
 
+UNAVAILABLE = b'{"status":"error","message":"The console cannot look this address up now. Send it again."}'
 NOT_FOUND = b'{"status":"error","message":"There is no such webhook address."}'
 UNAUTHORISED = b'{"status":"error","message":"The signature is missing or wrong."}'
 METHOD_NOT_ALLOWED = b'{"status":"error","message":"Webhooks are sent with POST."}'
@@ -53,6 +54,10 @@ def admit(request: HttpRequest, endpoint: str, *, largest_body_bytes: int, reche
             loaded = snapshots.recheck(endpoint, loaded)
     except snapshots.NoSuchEndpoint:
         raise TurnedAway(answer(NOT_FOUND, status=404)) from None
+    except DatabaseError as trouble:
+        # Without the workspace's keys nothing can be believed; sent again, it may be.
+        logger.error("The database does not answer (%s), and this process does not know the address yet.", trouble)
+        raise TurnedAway(answer(UNAVAILABLE, status=503)) from None
     body = _body(request, largest_body_bytes)
     if body is None:
         raise TurnedAway(answer(TOO_LARGE, status=413))

@@ -45,3 +45,16 @@ def test_turns_a_forged_webhook_away_while_the_database_is_away(workspace, numbe
         forged = deliver(workspace, body(), signed(body(), key="key_of_somebody_else"))
 
     assert forged.status_code == 401
+
+
+def test_asks_to_be_called_again_when_it_cannot_know_whose_address_it_is(workspace, number):
+    snapshots.forget()
+
+    def away(execute, sql, params, many, context):
+        raise OperationalError("the database is away")
+
+    with connection.execute_wrapper(away):
+        answer = deliver(workspace, body(call_id="call_1"))
+
+    assert answer.status_code == 503
+    assert deliver(workspace, body(call_id="call_1")).status_code == 200
