@@ -15,6 +15,12 @@ from django.conf import settings
 from tests import factories
 
 
+def pytest_configure() -> None:
+    # Passwords are hashed slowly on purpose; hundreds of people sign in during the tests.
+    if settings.configured:
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the second database only what touches a database is run again."""
     # As a server does at its start: what a first request inside a workspace imported would be bound to it.
