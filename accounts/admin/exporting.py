@@ -27,10 +27,22 @@ LONGEST_FILTER = 200
 
 
 class ExportedList(ConsoleAdmin):
-    """A list with an export of what its filters leave. The first of `ordering` is the moment of a row."""
+    """A record of what happened, with an export of what its filters leave: looked at and taken away, never written.
+
+    The first of `ordering` is the moment of a row.
+    """
 
     export_columns: Sequence[str] = ()
     most_exported = exports.MOST_ROWS
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     def export_facts(self, row: Any) -> exports.Facts:
         """The row as the REST interface shows it."""

@@ -54,15 +54,6 @@ class CallAdmin(ExportedList):
     class Media:
         css = {"all": ["fraudconsole/dashboards.css"]}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def export_facts(self, call: Call) -> Facts:
         return AS_BY_REST.to_representation(call)
 

@@ -68,15 +68,6 @@ class DecisionAdmin(ExportedList):
     class Media:
         css = {"all": ["fraudconsole/dashboards.css"]}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def list_name(self, request: HttpRequest) -> str:
         return "Blocked calls" if request.GET.get("verdict__exact") == "block" else "Decisions"
 
