@@ -114,6 +114,11 @@ class Workspace(models.Model):
         blank=True,
         help_text='Your own prices in US dollars a minute where they differ, such as {"GB": 0.05}.',
     )
+    limits = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Where they differ from the factory\'s: {"spend_workspace": {"limit": 200, "window": 86400}}.',
+    )
     endpoint = models.CharField(
         max_length=64,
         unique=True,

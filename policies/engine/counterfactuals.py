@@ -54,7 +54,7 @@ def lift_holds(holds: Sequence[HoldSnapshot], at_ms: int | None) -> Counterfactu
     which, lifted = ("the last of these holds", "all were lifted") if several else ("the hold", "it were lifted")
     sentence = f"if {'these holds' if several else 'the hold'} were lifted"
     if at_ms is not None:
-        seconds = -(-(max(hold.expires_at_ms for hold in holds) - at_ms) // 1000)
+        seconds = -(-(max(hold.expires_at_ms or at_ms for hold in holds) - at_ms) // 1000)
         sentence = f"when {which} ends in {length_of(seconds)}, or if {lifted}"
     return {"change": "lift_holds", "holds": [hold.id for hold in holds], "sentence": sentence}
 

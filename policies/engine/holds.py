@@ -27,7 +27,7 @@ class HoldSnapshot:
     id: int
     scope: HoldScope
     value: str
-    expires_at_ms: int
+    expires_at_ms: int | None  # None: for good, as trusted and blocked callers may be
     direction: Direction | None = None
     channel: Channel | None = None
 
@@ -36,13 +36,15 @@ class HoldSnapshot:
         return (
             self.direction in (None, direction)
             and self.channel in (None, channel)
-            and (at_ms is None or at_ms < self.expires_at_ms)
+            and (at_ms is None or self.expires_at_ms is None or at_ms < self.expires_at_ms)
         )
 
     @property
     def in_words(self) -> str:
-        until = datetime.fromtimestamp(self.expires_at_ms / 1000, UTC)
-        return f"{self.scope.replace('_', ' ')} {self.value}".strip() + f" until {until:%Y-%m-%dT%H:%M:%SZ}"
+        what = f"{self.scope.replace('_', ' ')} {self.value}".strip()
+        if self.expires_at_ms is None:
+            return what
+        return f"{what} until {datetime.fromtimestamp(self.expires_at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from policies.engine.limits import Limit, LimitName
 from policies.engine.names import NumberClass, RuleAction, RulesMode
 
 _PREFIX = re.compile(r"\+[0-9]{1,15}")
@@ -22,16 +23,36 @@ class MalformedRules(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PrefixRule:
+    """`observing`: what it would have done is noted, and not done."""
+
     prefix: str
     action: RuleAction
+    observing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KycRules:
+    """The KYC level an end user must have reached: by channel, and by exposure tier of the destination."""
+
+    channels: Mapping[str, int] = field(default_factory=dict)
+    exposure_tiers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionRules:
+    """`withheld`: what becomes of callers who show no number; None leaves it to the country list.
+    `observing`: all of these rules are only observed. `observed_classes`: these class rules are."""
+
     mode: RulesMode = RulesMode.LIST
     countries: frozenset[str] = frozenset()
     class_rules: Mapping[NumberClass, RuleAction] = field(default_factory=dict)
     prefix_rules: tuple[PrefixRule, ...] = ()
+    observing: bool = False
+    observed_classes: frozenset[NumberClass] = frozenset()
+    captcha: bool = False
+    kyc_rules: KycRules = field(default_factory=KycRules)
+    limits: Mapping[LimitName, Limit | None] = field(default_factory=dict)
+    withheld: RuleAction | None = None
 
     @property
     def is_unrestricted(self) -> bool:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, Self
 
 from policies.engine.holds import NO_HOLDS, Holds, HoldSnapshot
+from policies.engine.limits import Charge, Limits, Usage
 from policies.engine.names import (
     WEB_CHANNELS,
     Channel,
@@ -24,14 +26,17 @@ from policies.engine.names import (
     TraceOutcome,
     VerdictKind,
 )
-from policies.engine.rules import DirectionRules, MalformedRules, PrefixRule
+from policies.engine.rules import DirectionRules, KycRules, MalformedRules, PrefixRule
 
 __all__ = [
     "NOBODY",
     "NO_COUNTS",
     "NO_HOLDS",
+    "NO_LIMITS",
     "WEB_CHANNELS",
+    "Approval",
     "Attempt",
+    "CaptchaAnswer",
     "Channel",
     "Check",
     "CheckResult",
@@ -41,6 +46,8 @@ __all__ = [
     "HoldScope",
     "HoldSnapshot",
     "Holds",
+    "KeySnapshot",
+    "KycRules",
     "MalformedRules",
     "NumberClass",
     "NumberProblem",
@@ -181,14 +188,23 @@ class PolicySnapshot:
 
 @dataclass(frozen=True, slots=True)
 class NumberSnapshot:
+    """One of the workspace's own numbers. `observing`: judged and counted, and nobody is turned away."""
+
     id: int
     e164: str
     policy_id: int | None
     guarded_agent: str | None = None
+    observing: bool = False
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        return cls(value["id"], value["e164"], value.get("policy_id"), value.get("guarded_agent"))
+        return cls(
+            value["id"],
+            value["e164"],
+            value.get("policy_id"),
+            value.get("guarded_agent"),
+            value.get("observing", False),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -196,7 +212,48 @@ class NumberSnapshot:
             "e164": self.e164,
             "policy_id": self.policy_id,
             "guarded_agent": self.guarded_agent,
+            "observing": self.observing,
         }
+
+
+NO_LIMITS: Final[Limits] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class KeySnapshot:
+    """A gate key and what its row allows. Only gate keys are here: UponAI's own keys open nothing."""
+
+    id: int
+    key: str
+    active: bool
+    domains: frozenset[str]
+    channels: frozenset[str]
+    retires_at_ms: int | None = None
+    phone_number: str = ""
+    agent: str = ""
+    agent_version: str = ""
+    allowed_fields: frozenset[str] = frozenset()
+    fraud_protection: bool = True
+    captcha: str = "none"
+    captcha_threshold: float = 0.5
+    kyc_level: int = 0
+    kyc_rules: KycRules = field(default_factory=KycRules)
+    limits: Limits = field(default_factory=dict)
+    observing: bool = False
+
+    def works_at(self, at_ms: int | None) -> bool:
+        return self.active and (at_ms is None or self.retires_at_ms is None or at_ms < self.retires_at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A subject's approved KYC record: its level, and until when it counts."""
+
+    level: int
+    expires_at_ms: int | None = None
+
+    def counts_at(self, at_ms: int | None) -> bool:
+        return at_ms is None or self.expires_at_ms is None or at_ms < self.expires_at_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +266,14 @@ class Snapshot:
     numbers: Mapping[str, NumberSnapshot] = field(default_factory=dict)
     policies: Mapping[int, PolicySnapshot] = field(default_factory=dict)
     holds: Holds = NO_HOLDS
+    opens: Holds = NO_HOLDS  # the same shape: what is let through where a class or country rule would not
+    trusted: Holds = NO_HOLDS
+    blocked: Holds = NO_HOLDS
+    keys: Mapping[str, KeySnapshot] = field(default_factory=dict)
+    subjects: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict)
+    limits: Limits = field(default_factory=dict)  # the workspace's own, where they differ from the factory's
+    agent_minute_price: Decimal = Decimal("0.10")  # US dollars
+    carrier_prices: Mapping[str, Decimal] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
@@ -236,8 +301,33 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptchaAnswer:
+    """What a verifier said of a captcha token. `problem` is a stable code where it was not accepted: `unreachable`,
+    `replayed`, `expired`, `rejected`, `wrong_hostname`, `wrong_action`, `low_score`; empty where it was."""
+
+    kind: str
+    problem: str = ""
+    score: float | None = None
+    action: str = ""
+    hostname: str = ""
+
+    @property
+    def is_accepted(self) -> bool:
+        return not self.problem
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
-    """What the live store counted for this attempt. No check reads a counter yet."""
+    """What was observed for an attempt beside what it says itself.
+
+    `at_door`: it came through a door, so what is absent was withheld, not left out of a question. `usages`: what the
+    live store found, one for each of the verdict's charges; None where it was not asked. `captcha`: what the verifier
+    said; None where it was not asked.
+    """
+
+    at_door: bool = False
+    usages: tuple[Usage, ...] | None = None
+    captcha: CaptchaAnswer | None = None
 
 
 NO_COUNTS: Final = Counts()
@@ -255,14 +345,16 @@ class CheckResult:
     effect: VerdictKind = VerdictKind.ALLOW
     counterfactual: Mapping[str, Any] | None = None
     holds: tuple[int, ...] = ()  # the ids of those that it failed for
+    observed: bool = False  # it failed where failing is only observed
 
     def as_dict(self) -> dict[str, Any]:
-        return {
+        line = {
             "check": self.check.value,
             "outcome": self.outcome.value,
             "value": self.value,
             "threshold": self.threshold,
         }
+        return line | {"observed": True} if self.observed else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +370,13 @@ class Verdict:
     direction: Direction = Direction.OUTBOUND
     number: NumberSnapshot | None = None  # the workspace's own side, when it is known
     hold_id: int | None = None  # the hold that it failed for, the first of several
+    would_be: VerdictKind | None = None  # what it would have been, were what failed not only observed
+    would_be_reason: Reason | None = None
+    charges: tuple[Charge, ...] = ()  # the counters it is held against if it passes
+    needs_captcha: bool = False  # all that can be judged passed; the captcha is still to be verified
+    call_seconds: int | None = None  # the longest that a call may last, where it is capped
+    reserved_micro: int = 0  # micro-dollars that it may cost at most
+    retry_after_seconds: int | None = None  # when the limits that it failed have room again
 
     def as_dict(self) -> dict[str, Any]:
         """The published shape of a verdict."""
@@ -290,4 +389,9 @@ class Verdict:
             "counterfactuals": [dict(change) for change in self.counterfactuals],
             "policy": self.policy.as_dict() if self.policy else None,
             "degraded": self.degraded,
+            "would_be": (
+                {"verdict": self.would_be.value, "reason": self.would_be_reason.value if self.would_be_reason else None}
+                if self.would_be
+                else None
+            ),
         }

@@ -1,0 +1,22 @@
+"""What is allowed: phone numbers, the policies they follow, what UponAI has of it, and what was decided."""
+
+from policies.models.country_policies import CountryPolicy, PolicyRevision, every_country
+from policies.models.decisions import Decision, DecisionOutcome, Dial, KnownPrefix, RefusedWebhook
+from policies.models.exceptions import Hold, ListEntry, Open
+from policies.models.phone_numbers import PhoneNumber, SyncTarget
+
+__all__ = [
+    "CountryPolicy",
+    "Decision",
+    "DecisionOutcome",
+    "Dial",
+    "Hold",
+    "KnownPrefix",
+    "ListEntry",
+    "Open",
+    "PhoneNumber",
+    "PolicyRevision",
+    "RefusedWebhook",
+    "SyncTarget",
+    "every_country",
+]
