@@ -379,8 +379,8 @@ class Verdict:
     retry_after_seconds: int | None = None  # when the limits that it failed have room again
 
     def as_dict(self) -> dict[str, Any]:
-        """The published shape of a verdict."""
-        return {
+        """The published shape of a verdict; `would_be` is there only where something was merely observed."""
+        shown: dict[str, Any] = {
             "verdict": self.verdict.value,
             "reason": self.reason.value if self.reason else None,
             "reasons": [reason.value for reason in self.reasons],
@@ -389,9 +389,8 @@ class Verdict:
             "counterfactuals": [dict(change) for change in self.counterfactuals],
             "policy": self.policy.as_dict() if self.policy else None,
             "degraded": self.degraded,
-            "would_be": (
-                {"verdict": self.would_be.value, "reason": self.would_be_reason.value if self.would_be_reason else None}
-                if self.would_be
-                else None
-            ),
         }
+        if self.would_be is not None:
+            reason = self.would_be_reason.value if self.would_be_reason else None
+            shown["would_be"] = {"verdict": self.would_be.value, "reason": reason}
+        return shown
