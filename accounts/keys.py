@@ -36,6 +36,11 @@ _HOST_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _FIELD_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,63}")
 
 
+def looks_like_key(text: str) -> bool:
+    """Whether the text could be a key that the console minted; nothing is looked up."""
+    return text.startswith(MARK) and len(text) == len(MARK) + RANDOM_LENGTH and text.isascii() and text[3:].isalnum()
+
+
 def mint_public_key(*, workspace: Workspace, acting_user: Acting, now: datetime, **facts: Any) -> PublicKey:
     """Makes a gate key that works at once. Raises ValidationError naming the field."""
     row = PublicKey(workspace=workspace, kind=PublicKey.Kind.GATE_KEY, key=_new_key(), created_at=now)

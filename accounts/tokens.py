@@ -15,6 +15,7 @@ from accounts import audit
 from accounts.audit import Acting
 from accounts.models import ApiToken, Workspace
 from accounts.scoping import scoped, unscoped
+from accounts.workspaces import bump_snapshot
 
 ALPHABET = string.digits + string.ascii_letters
 MARK = "fc_"
@@ -84,6 +85,7 @@ def create_token(
             now=now,
             after={"name": name, "scopes": token.scopes, "expires_at": expires_at},
         )
+        bump_snapshot(workspace.pk)
     return text
 
 
@@ -98,17 +100,26 @@ def revoke_token(*, token: ApiToken, acting_user: Acting, now: datetime) -> None
             acting_user=acting_user,
             now=now,
         )
+        bump_snapshot(token.workspace_id)
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether the text's own checksum says so; nothing is looked up."""
+    body, checksum = text[:-CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
+    return text.startswith(MARK) and text.isascii() and _checksum(body) == checksum
+
+
+def prefix_of(text: str) -> str:
+    """The part of a token that is no secret, and tells it from others."""
+    return text[: len(MARK) + IDENTIFIER_LENGTH]
 
 
 def find_token(text: str, *, now: datetime) -> ApiToken | None:
     """The valid token with this text, with its workspace; None for any other text."""
-    body, checksum = text[:-CHECKSUM_LENGTH], text[-CHECKSUM_LENGTH:]
-    if not text.startswith(MARK) or not text.isascii() or _checksum(body) != checksum:
+    if not looks_like_token(text):
         return None
     with unscoped(reason="a token tells its workspace"):
-        token = (
-            ApiToken.objects.select_related("workspace").filter(prefix=text[: len(MARK) + IDENTIFIER_LENGTH]).first()
-        )
+        token = ApiToken.objects.select_related("workspace").filter(prefix=prefix_of(text)).first()
         if token is None or not hmac.compare_digest(token.secret_sha256, _hash(text)) or not token.is_valid(now):
             return None
         if token.last_used_at is None or now - token.last_used_at > LAST_USED_PRECISION:

@@ -26,7 +26,7 @@ from accounts.models import Workspace
 from accounts.scoping import scoped
 from fraudconsole.bench.scratch import SECRET
 from policies.engine.types import Attempt, Channel, Direction
-from policies.gate import judge
+from policies.gate import inbound_judge
 from policies.models import Decision, PhoneNumber
 from policies.uponai import signature
 
@@ -109,7 +109,7 @@ class ThroughRest(APIView):
             to_number=details["to_number"],
             call_reference=details["call_id"],
         )
-        return Response(orjson.loads(judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started)))
+        return Response(orjson.loads(inbound_judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started).answer))
 
 
 def _is_signed(body: bytes, request: HttpRequest | Request) -> bool:

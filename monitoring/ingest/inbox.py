@@ -26,7 +26,7 @@ from monitoring.ingest import fold, rollups
 from monitoring.models import Call, WebhookEvent
 from policies import bells
 from policies.engine.types import Attempt, Channel, Direction
-from policies.gate import judge
+from policies.gate import inbound_judge
 from policies.models import Decision
 
 logger = logging.getLogger(__name__)
@@ -293,7 +293,7 @@ def _decisions(references: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         for reference in references
         for channel in _DECIDED_CHANNELS
     ]
-    ids = [judge.id_of_decision(workspace_id, judge.attempt_key(attempt)) for attempt in attempts]
+    ids = [inbound_judge.id_of_decision(workspace_id, inbound_judge.attempt_key(attempt)) for attempt in attempts]
     columns = ("decision_id", "direction", "phone_number", "peer", "peer_text", "country", "number_class")
     rows = Decision.objects.filter(decision_id__in=ids).values("call_reference", *columns)
     return {row["call_reference"]: row for row in rows}

@@ -22,7 +22,8 @@ from policies.admin.judgement import Judgement, judgement
 from policies.engine.decide import decide
 from policies.engine.names import Channel, Direction, Reason
 from policies.engine.types import Attempt, Snapshot
-from policies.gate import recorder, snapshots
+from policies.gate import judge, recorder, snapshots
+from policies.gate.loading import LoadedSnapshot
 from policies.models import Decision, PhoneNumber
 
 LONGEST_TYPED = 100
@@ -107,11 +108,12 @@ def href(typed: Typed, *, recorded: Decision | None = None) -> str:
 
 
 def test_call_page(parameters: Mapping[str, str], *, workspace: Workspace, now: datetime) -> TestCallPage:
-    snapshot = snapshots.load(workspace.pk).engine
+    loaded = snapshots.load(workspace.pk)
+    snapshot = loaded.engine
     typed = Typed.read(parameters)
     if "number" not in parameters:
         typed = replace(typed, number=min(snapshot.numbers, default=""))
-    judged = _judge(typed, snapshot, now) if "peer" in parameters else None
+    judged = _judge(typed, loaded, now) if "peer" in parameters else None
     recorded_id = parameters.get("recorded", "")[:LONGEST_TYPED]
     return TestCallPage(
         typed=typed,
@@ -133,11 +135,11 @@ def choices() -> dict[str, Any]:
     }
 
 
-def _judge(typed: Typed, snapshot: Snapshot, now: datetime) -> Judgement:
+def _judge(typed: Typed, loaded: LoadedSnapshot, now: datetime) -> Judgement:
     attempt = typed.attempt()
-    verdict = decide(attempt, snapshot, at_ms=int(now.timestamp() * 1000))
+    verdict = judge.look(loaded, attempt, now=now)
     facts = recorder.facts(attempt, verdict, decision_id=uuid.uuid4(), at=now)
-    row = recorder.as_row(snapshot.workspace_id, facts, now=now)  # for showing; it is never saved
+    row = recorder.as_row(loaded.workspace_id, facts, now=now)  # for showing; it is never saved
     return judgement(row, number_id=verdict.number.id if verdict.number else None)
 
 

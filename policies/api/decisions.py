@@ -19,10 +19,9 @@ from accounts.api.inputs import CountryCode, PhoneNumberText, filter_set, one_of
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiViewSet
 from policies import words
-from policies.engine.decide import decide
 from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, TraceOutcome, VerdictKind
 from policies.engine.types import Attempt
-from policies.gate import snapshots
+from policies.gate import judge, snapshots
 from policies.models import Decision
 
 ANYTHING: dict[str, Any] = {"description": "Any JSON value."}
@@ -207,5 +206,4 @@ class Decisions(ListModelMixin, ApiViewSet):
         if not isinstance(request.data, dict):
             raise Unprocessable.one("", "invalid", "The body must be a JSON object that describes an attempt.")
         loaded = snapshots.load(self.token.workspace_id)
-        at_ms = int(timezone.now().timestamp() * 1000)
-        return Response(decide(Attempt.from_json(request.data), loaded.engine, at_ms=at_ms).as_dict())
+        return Response(judge.look(loaded, Attempt.from_json(request.data), now=timezone.now()).as_dict())

@@ -1,158 +1,203 @@
-"""One attempt, from its snapshot to its recorded verdict. Whatever store is away, there is an answer."""
+"""One attempt, from its snapshot to its recorded verdict. Whatever store is away, there is an answer.
+
+One store command for a warm decision, and no SQL. `inbound_judge` and `outbound_judge` say what is told to whom.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import time
 import uuid
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
 
 import orjson
 from django.db import DatabaseError
 from redis.exceptions import RedisError
 
-from accounts.scoping import scoped
 from policies.engine.decide import decide
-from policies.engine.types import Attempt, Verdict, VerdictKind
-from policies.gate import recorder, snapshots, store
-from policies.gate.snapshots import LoadedSnapshot
-from policies.gate.store import AttemptKey, Outcome
-from policies.models import Decision
-from policies.uponai import payloads
+from policies.engine.limits import BEFORE_CAPTCHA, Charge, Usage
+from policies.engine.types import Attempt, CaptchaAnswer, Counts, Verdict, VerdictKind
+from policies.gate import rebuild, recorder, snapshots, store
+from policies.gate.loading import LoadedSnapshot
+from policies.gate.store import AttemptKey, Outcome, Spent
 
 logger = logging.getLogger(__name__)
 
-DECISIONS = uuid.UUID("5c1f6a38-2f0e-4f0c-9a0d-6f7f4b1f5d11")
-"""Namespace of decision ids: the same call always gets the same one, so it can only be recorded once."""
-FRESH_ENOUGH = 3
+FRESH_ENOUGH: Final = 3
 """Times a decision is made anew when the policy changes meanwhile; the last one stands."""
-OLDEST_SNAPSHOT_SECONDS = 15 * 60
+PASSING: Final = frozenset({VerdictKind.ALLOW, VerdictKind.GUARD})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Judged:
-    """A verdict with the answer UponAI gets and the facts that are recorded."""
+class Asked:
+    """An attempt with all that the judgement and its record need to know of how it came."""
 
+    attempt: Attempt
     decision_id: uuid.UUID
-    verdict: Verdict
-    answer: bytes
-    facts: dict[str, object]
+    now: datetime
+    started: float  # the perf_counter reading when the request came in
+    credential: str = ""
+    origin: str = ""
+
+    @property
+    def at_ms(self) -> int:
+        return int(self.now.timestamp() * 1000)
+
+    def facts(self, verdict: Verdict, charges: Sequence[Charge] = ()) -> dict[str, object]:
+        return recorder.facts(
+            self.attempt,
+            verdict,
+            decision_id=self.decision_id,
+            at=self.now,
+            latency_us=int((time.perf_counter() - self.started) * 1_000_000),
+            credential=self.credential,
+            origin=self.origin,
+            charges=charges,
+        )
 
 
-def judge_inbound(endpoint: str, attempt: Attempt, *, now: datetime, started: float) -> bytes:
-    """Decides an inbound call or message, records it once, and answers what UponAI is to be told.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answers:
+    """What is to be told when it passes as decided, when only guarded, and when a limit is reached."""
 
-    `started`: the perf_counter reading when the request came in. Raises NoSuchEndpoint.
-    """
-    loaded = snapshots.for_endpoint(endpoint)
-    key = attempt_key(attempt)
-    for tries_left in reversed(range(FRESH_ENOUGH)):
-        judged = _judge(loaded, attempt, key, now=now, started=started)
-        try:
-            remembered = store.remember(
-                loaded.workspace_id,
-                version=loaded.version if tries_left else None,
-                key=key,
-                decision=orjson.dumps(judged.facts),
-                answer=judged.answer,
-            )
-            if remembered.outcome is Outcome.REPEATED:
-                return remembered.answer
-            if remembered.outcome is Outcome.RECORDED:
-                break
-            loaded = _fresh(endpoint, loaded)
-            if remembered.outcome is Outcome.UNKNOWN:
-                store.publish_version(loaded.workspace_id, loaded.version)
-        except RedisError as trouble:
-            logger.warning("The live store does not answer (%s); deciding without it.", trouble)
-            return _without_store(endpoint, loaded, attempt, key, now=now, started=started)
-    return judged.answer
+    passed: bytes = b""
+    guarded: bytes = b""
+    limited: bytes = b""
 
 
-def attempt_key(attempt: Attempt) -> AttemptKey:
-    """By UponAI's id of the call; without one by the pair of numbers."""
-    if attempt.call_reference:
-        return AttemptKey(f"id:{attempt.channel}:{attempt.call_reference}", is_id=True)
-    pair = orjson.dumps([attempt.channel, attempt.to_number, attempt.from_number], default=str)
-    return AttemptKey(f"pair:{hashlib.sha256(pair).hexdigest()}", is_id=False)
-
-
-def id_of_decision(workspace_id: int, key: AttemptKey) -> uuid.UUID:
-    """The id of the decision about an attempt that UponAI named."""
-    return uuid.uuid5(DECISIONS, f"{workspace_id}:{key.text}")
-
-
-def _judge(
+def decide_and_spend(
     loaded: LoadedSnapshot,
-    attempt: Attempt,
-    key: AttemptKey,
+    asked: Asked,
     *,
-    now: datetime,
-    started: float,
-    degraded: bool = False,
-) -> Judged:
-    verdict = decide(attempt, loaded.engine, at_ms=int(now.timestamp() * 1000))
-    if degraded:
-        verdict = dataclasses.replace(verdict, degraded=True)
-        if verdict.verdict is VerdictKind.ALLOW and loaded.age_seconds() > OLDEST_SNAPSHOT_SECONDS:
-            verdict = dataclasses.replace(verdict, verdict=VerdictKind.GUARD)
-    decision_id = id_of_decision(loaded.workspace_id, key) if key.is_id else uuid.uuid4()
-    latency_us = int((time.perf_counter() - started) * 1_000_000)
-    return Judged(
-        decision_id,
-        verdict,
-        _answer(verdict, attempt),
-        recorder.facts(attempt, verdict, decision_id=decision_id, at=now, latency_us=latency_us),
+    key: AttemptKey | None,
+    counts: Counts,
+    answers: Callable[[Verdict], Answers],
+    spent_already: Sequence[Charge] = (),
+    whatever_version: bool = False,
+) -> tuple[Verdict, Spent]:
+    """Decides by this snapshot and does everything else in one store command.
+
+    Raises RedisError when the store does not answer. The outcome may be that the snapshot is old.
+    """
+    verdict = decide(asked.attempt, loaded.engine, counts, at_ms=asked.at_ms)
+    charges = [charge for charge in verdict.charges if charge not in spent_already] if _passes(verdict) else []
+    told = answers(verdict)
+    prefix, is_known = destination_of(verdict, loaded)
+    spent = store.spend(
+        loaded.workspace_id,
+        version=None if whatever_version else loaded.version,
+        key=key,
+        decision_id=str(asked.decision_id),
+        decision=orjson.dumps(asked.facts(verdict, charges)),
+        answer=told.passed,
+        guarded_answer=told.guarded,
+        limited_answer=told.limited,
+        charges=charges,
+        prefix=prefix,
+        is_known=is_known,
+        lease_seconds=float(verdict.call_seconds or 0),
+    )
+    return _final(verdict, charges, spent, loaded, asked, counts), spent
+
+
+def look(loaded: LoadedSnapshot, attempt: Attempt, *, now: datetime) -> Verdict:
+    """What the verdict would be. Counters are read, not spent; where the store is away they are not evaluated."""
+    at_ms = int(now.timestamp() * 1000)
+    verdict = decide(attempt, loaded.engine, at_ms=at_ms)
+    if not verdict.charges or not _passes(verdict):
+        return verdict
+    prefix, is_known = destination_of(verdict, loaded)
+    try:
+        usages = store.look(loaded.workspace_id, verdict.charges, prefix=prefix, is_known=is_known)
+    except RedisError as trouble:
+        logger.warning("The live store does not answer (%s); the limits are not looked at.", trouble)
+        return verdict
+    return decide(attempt, loaded.engine, Counts(usages=usages), at_ms=at_ms)
+
+
+def spend_before_captcha(loaded: LoadedSnapshot, asked: Asked, verdict: Verdict) -> tuple[list[Charge], Spent]:
+    """The counters that are spent before a verifier is asked. Raises RedisError."""
+    charges = [charge for charge in verdict.charges if charge.name in BEFORE_CAPTCHA]
+    spent = store.spend(
+        loaded.workspace_id,
+        version=loaded.version,
+        key=None,
+        decision_id=str(asked.decision_id),
+        decision=b"",
+        answer=b"",
+        guarded_answer=b"",
+        limited_answer=b"",
+        charges=charges,
+        record=False,
+    )
+    return charges, spent
+
+
+def record(workspace_id: int, asked: Asked, verdict: Verdict) -> None:
+    """Records what was decided without the counters of its last phase. Raises RedisError."""
+    store.spend(
+        workspace_id,
+        version=None,
+        key=None,
+        decision_id=str(asked.decision_id),
+        decision=orjson.dumps(asked.facts(verdict)),
+        answer=b"",
+        guarded_answer=b"",
+        limited_answer=b"",
+        charges=(),
     )
 
 
-def _answer(verdict: Verdict, attempt: Attempt) -> bytes:
-    guarded_agent = verdict.number.guarded_agent if verdict.number else None
-    return orjson.dumps(payloads.answer_inbound(verdict, channel=attempt.channel, guarded_agent=guarded_agent))
+def renewed(loaded: LoadedSnapshot, outcome: Outcome, *, now: datetime, or_old: bool) -> LoadedSnapshot:
+    """The newest snapshot, after the store said that this one is old or that it was emptied itself.
 
-
-def _fresh(endpoint: str, loaded: LoadedSnapshot) -> LoadedSnapshot:
+    `or_old`: go on with the old one while the database is away; else raises DatabaseError. Raises RedisError.
+    """
     try:
-        return snapshots.reload(endpoint)
+        loaded = snapshots.reload(loaded.endpoint)
+        if outcome is Outcome.UNKNOWN:
+            rebuild.rebuild(loaded.workspace_id, now=now)
     except DatabaseError as trouble:
+        if not or_old:
+            raise
         logger.warning("The database does not answer (%s); deciding from version %s.", trouble, loaded.version)
-        return loaded
+    return loaded
 
 
-def _without_store(
-    endpoint: str, loaded: LoadedSnapshot, attempt: Attempt, key: AttemptKey, *, now: datetime, started: float
-) -> bytes:
-    """The country decision never needs the store. Repeats are found among the rows, as far as those answer."""
-    try:
-        loaded = snapshots.recheck(endpoint, loaded)
-        judged = _judge(loaded, attempt, key, now=now, started=started, degraded=True)
-        earlier = _earlier(loaded.workspace_id, judged, attempt, key, now=now)
-        if earlier is not None:
-            return _answer(dataclasses.replace(judged.verdict, verdict=earlier), attempt)
-        recorder.write(loaded.workspace_id, [judged.facts], now=now)
-    except DatabaseError as trouble:
-        logger.error("Neither store nor database answers (%s); this decision is not recorded.", trouble)
-        judged = _judge(loaded, attempt, key, now=now, started=started, degraded=True)
-    return judged.answer
+def with_usages(
+    verdict: Verdict,
+    charges: Sequence[Charge],
+    usages: Sequence[Usage],
+    loaded: LoadedSnapshot,
+    asked: Asked,
+    counts: Counts,
+) -> Verdict:
+    """The verdict with what the counters said of some of its charges; the others had room."""
+    found = dict(zip(charges, usages, strict=True))
+    every = tuple(found.get(charge, Usage(0)) for charge in verdict.charges)
+    return decide(asked.attempt, loaded.engine, dataclasses.replace(counts, usages=every), at_ms=asked.at_ms)
 
 
-def _earlier(
-    workspace_id: int, judged: Judged, attempt: Attempt, key: AttemptKey, *, now: datetime
-) -> VerdictKind | None:
-    """What was decided when this attempt was delivered before."""
-    with scoped(workspace_id):
-        if key.is_id:
-            rows = Decision.objects.filter(decision_id=judged.decision_id)
-        else:
-            rows = Decision.objects.filter(
-                at__gt=now - timedelta(seconds=store.ANSWER_BY_PAIR_SECONDS),
-                at__lte=now - timedelta(milliseconds=store.LEAST_WAIT_MS),
-                direction=attempt.direction.value,
-                channel=attempt.channel.value,
-                phone_number=judged.facts["phone_number"],
-                peer_text=judged.facts["peer_text"],
-            )
-        kind = rows.order_by("-at").values_list("verdict", flat=True).first()
-    return None if kind is None else VerdictKind(kind)
+def destination_of(verdict: Verdict, loaded: LoadedSnapshot) -> tuple[str, bool]:
+    """The prefix that a destination is known by, and whether it is known without asking, as at home."""
+    e164 = verdict.peer.e164 or ""
+    return e164[:-4], verdict.peer.country == loaded.engine.home_country
+
+
+def at_door(captcha: CaptchaAnswer | None = None) -> Counts:
+    return Counts(at_door=True, captcha=captcha)
+
+
+def _final(
+    verdict: Verdict, charges: Sequence[Charge], spent: Spent, loaded: LoadedSnapshot, asked: Asked, counts: Counts
+) -> Verdict:
+    if spent.outcome not in (Outcome.RECORDED, Outcome.LIMITED) or all(usage.has_room for usage in spent.usages):
+        return verdict
+    return with_usages(verdict, charges, spent.usages, loaded, asked, counts)
+
+
+def _passes(verdict: Verdict) -> bool:
+    return verdict.verdict in PASSING

@@ -1,51 +1,51 @@
-"""Rows → what the gate needs to know of a workspace, kept in the process and renewed when it has changed."""
+"""What this process knows of each workspace: found by webhook address or credential, renewed when it has changed."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
-from dataclasses import dataclass
-from datetime import datetime
 
 from django.utils import timezone
 
-from accounts import workspaces
 from accounts.models import Workspace
-from accounts.scoping import scoped
-from accounts.workspaces import WebhookSecret
-from policies.engine.types import Holds, NumberSnapshot, PolicySnapshot, Snapshot
-from policies.gate import store
-from policies.held import as_snapshot, in_force
-from policies.models import CountryPolicy, PhoneNumber
+from policies.gate import rebuild, store
+from policies.gate.loading import Credential, LoadedSnapshot, could_be_credential, endpoints_of, load
+
+__all__ = [
+    "POLL_SECONDS",
+    "Credential",
+    "LoadedSnapshot",
+    "NoSuchEndpoint",
+    "UnknownCredential",
+    "for_credential",
+    "for_endpoint",
+    "forget",
+    "load",
+    "publish_all",
+    "recheck",
+    "reload",
+]
 
 POLL_SECONDS = 5.0
 """How often a process asks the database for the version while the live store is silent."""
+
+
+MOST_UNKNOWN = 10_000
+"""Texts that are remembered for being no credential; more would only fill the memory."""
 
 
 class NoSuchEndpoint(Exception):
     """No workspace has this webhook address."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSnapshot:
-    """One workspace as the gate sees it: what the engine judges by, and what the door needs."""
-
-    workspace_id: int
-    version: int
-    engine: Snapshot
-    webhook_secrets: tuple[WebhookSecret, ...]
-    checked_at: float
-
-    def secrets_at(self, now: datetime) -> list[str]:
-        """A snapshot may be older than the end of a key's grace."""
-        return [secret.text for secret in self.webhook_secrets if secret.until is None or now < secret.until]
-
-    def age_seconds(self) -> float:
-        """Since the database last told that this is the newest."""
-        return time.monotonic() - self.checked_at
+class UnknownCredential(Exception):
+    """The text is neither a gate key nor a valid API token."""
 
 
 _by_endpoint: dict[str, LoadedSnapshot] = {}
+_by_credential: dict[str, str] = {}
+_unknown: dict[str, float] = {}
 _loading = threading.Lock()
 
 
@@ -78,49 +78,56 @@ def recheck(endpoint: str, loaded: LoadedSnapshot) -> LoadedSnapshot:
     return reload(endpoint)
 
 
-def load(workspace_id: int) -> LoadedSnapshot:
-    """Reads a workspace from the database. Raises Workspace.DoesNotExist."""
-    checked_at = time.monotonic()
-    # The version first: what changes while the rest is read makes this snapshot old, never wrongly new.
-    workspace = Workspace.objects.get(pk=workspace_id)
-    now = timezone.now()
-    with scoped(workspace_id):
-        numbers = [
-            NumberSnapshot(id=row.pk, e164=row.e164, policy_id=row.policy_id)
-            for row in PhoneNumber.objects.only("pk", "e164", "policy_id")
-        ]
-        policies = [
-            PolicySnapshot.from_dict(
-                {
-                    "id": policy.pk,
-                    "revision": policy.current_revision.number,
-                    "inbound": policy.current_revision.inbound,
-                    "outbound": policy.current_revision.outbound,
-                }
-            )
-            for policy in CountryPolicy.objects.select_related("current_revision").exclude(current_revision=None)
-        ]
-        holds = in_force(now)
-        secrets = workspaces.webhook_secrets(workspace_id, now)
-    engine = Snapshot(
-        workspace_id=workspace_id,
-        version=workspace.snapshot_version,
-        home_country=str(workspace.home_country),
-        numbers={number.e164: number for number in numbers},
-        policies={policy.id: policy for policy in policies},
-        holds=Holds.of(as_snapshot(hold) for hold in holds),
-    )
-    return LoadedSnapshot(workspace_id, workspace.snapshot_version, engine, tuple(secrets), checked_at)
+def for_credential(text: str) -> tuple[LoadedSnapshot, Credential]:
+    """The workspace that a gate key or API token belongs to. A key is found whatever its state: the judgement says
+    what that means. Raises UnknownCredential.
+    """
+    if not could_be_credential(text):
+        raise UnknownCredential
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    endpoint = _by_credential.get(digest)
+    if endpoint is not None:
+        loaded = for_endpoint(endpoint)
+        found = loaded.credential(text, digest)
+        if found is not None:
+            return loaded, found
+    elif _unknown.get(digest, 0.0) > time.monotonic():
+        raise UnknownCredential
+    return _look_up(text, digest)
+
+
+def _look_up(text: str, digest: str) -> tuple[LoadedSnapshot, Credential]:
+    """In the database; what is not there is not looked for again for a moment."""
+    for endpoint in endpoints_of(text):
+        loaded = for_endpoint(endpoint)
+        found = loaded.credential(text, digest)
+        if found is None:
+            loaded = reload(endpoint)
+            found = loaded.credential(text, digest)
+        if found is not None:
+            _by_credential[digest] = endpoint
+            return loaded, found
+    _by_credential.pop(digest, None)
+    if len(_unknown) >= MOST_UNKNOWN:
+        _unknown.clear()
+    _unknown[digest] = time.monotonic() + POLL_SECONDS
+    raise UnknownCredential
 
 
 def publish_all() -> int:
-    """Tells the live store every workspace's version: what a lost bell or an emptied store forgot. Answers how many."""
+    """Tells the live store every workspace's version: what a lost bell forgot, or an emptied store. Answers how many.
+
+    Raises RedisError.
+    """
     versions = list(Workspace.objects.values_list("pk", "snapshot_version"))
     for workspace_id, version in versions:
-        store.publish_version(workspace_id, version)
+        if not store.publish_version(workspace_id, version):
+            rebuild.rebuild(workspace_id, now=timezone.now())
     return len(versions)
 
 
 def forget() -> None:
     """Drops what this process has loaded."""
     _by_endpoint.clear()
+    _by_credential.clear()
+    _unknown.clear()

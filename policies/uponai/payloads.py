@@ -5,15 +5,16 @@ Pure: bytes and dicts in, dataclasses and dicts out. Everything that depends on 
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from accounts.countries import NO_TELEPHONES
-from policies.engine.types import Attempt, Channel, Direction, Verdict, VerdictKind
+from policies.engine.types import Attempt, Channel, Direction, VerdictKind
 
 GUARD_SECONDS: Final = 60
 
@@ -84,27 +85,54 @@ def _reference(value: Any) -> str | None:
 
 
 def answer_inbound(
-    verdict: Verdict,
+    verdict: VerdictKind,
     *,
     channel: Channel,
     guarded_agent: str | None = None,
+    agents: Sequence[Mapping[str, Any]] = (),
     guard_seconds: int = GUARD_SECONDS,
 ) -> dict[str, Any]:
-    """What to answer to an inbound webhook. Only a JSON true rejects, and only allow and guard do not."""
-    return {_EVENT_OF[channel]: _answer(verdict.verdict, channel, guarded_agent, guard_seconds)}
+    """What to answer to an inbound webhook. Only a JSON true rejects, and only allow and guard do not.
+
+    `agents`: those one of which is to be named, where none is bound at UponAI; each with its `weight`.
+    """
+    return {_EVENT_OF[channel]: _answer(verdict, channel, guarded_agent, agents, guard_seconds)}
 
 
-def _answer(verdict: VerdictKind, channel: Channel, guarded_agent: str | None, guard_seconds: int) -> dict[str, Any]:
-    if verdict == VerdictKind.ALLOW:
-        return {}
-    if verdict != VerdictKind.GUARD:
+def _answer(
+    verdict: VerdictKind,
+    channel: Channel,
+    guarded_agent: str | None,
+    agents: Sequence[Mapping[str, Any]],
+    guard_seconds: int,
+) -> dict[str, Any]:
+    if verdict not in (VerdictKind.ALLOW, VerdictKind.GUARD):
         return {"reject": True}
-    answer: dict[str, Any] = {"metadata": {"gate": "guard"}}
+    answer = _named(agents)
+    if verdict == VerdictKind.ALLOW:
+        return answer
+    answer["metadata"] = {"gate": "guard"}
     if guarded_agent:
-        answer["override_agent_id"] = guarded_agent
+        answer = {"override_agent_id": guarded_agent, "metadata": answer["metadata"]}
     if channel == Channel.PHONE_CALL:
         answer["agent_override"] = {"agent": {"max_call_duration_ms": guard_seconds * 1000}}
     return answer
+
+
+def _named(agents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One of the agents by weight, as UponAI would have chosen."""
+    if not agents:
+        return {}
+    [chosen] = random.choices(agents, weights=[_weight(agent) for agent in agents])  # noqa: S311  (no secret)
+    answer = {"override_agent_id": chosen["agent_id"]}
+    if chosen.get("agent_version") is not None:
+        answer["override_agent_version"] = chosen["agent_version"]
+    return answer
+
+
+def _weight(agent: Mapping[str, Any]) -> float:
+    weight = agent.get("weight")
+    return float(weight) if isinstance(weight, int | float) and weight > 0 else 1e-9
 
 
 def read_running_call(value: Any) -> Attempt:

@@ -79,7 +79,7 @@ def test_leaves_a_strange_number_to_the_engine_which_refuses_it(number: Any) -> 
 def test_rejects_a_call_that_names_no_number_at_all() -> None:
     verdict = decide(read_inbound(b'{"event":"call_inbound","call_inbound":{}}'), LISTING)
 
-    assert answer_inbound(verdict, channel=Channel.PHONE_CALL) == {"call_inbound": {"reject": True}}
+    assert answer_inbound(verdict.verdict, channel=Channel.PHONE_CALL) == {"call_inbound": {"reject": True}}
 
 
 @pytest.mark.parametrize("reference", [None, "", 5, [], "x" * 201])
@@ -126,9 +126,9 @@ def test_reads_any_bytes_or_raises_its_own_error(body: bytes) -> None:
 def test_answers_allow_with_nothing_and_block_with_a_json_true() -> None:
     allowed, blocked = judge("inbound", "+14155552671"), judge("inbound", "+5351234567")
 
-    assert answer_inbound(allowed, channel=Channel.PHONE_CALL) == {"call_inbound": {}}
-    assert answer_inbound(blocked, channel=Channel.PHONE_CALL) == {"call_inbound": {"reject": True}}
-    assert answer_inbound(blocked, channel=Channel.SMS) == {"chat_inbound": {"reject": True}}
+    assert answer_inbound(allowed.verdict, channel=Channel.PHONE_CALL) == {"call_inbound": {}}
+    assert answer_inbound(blocked.verdict, channel=Channel.PHONE_CALL) == {"call_inbound": {"reject": True}}
+    assert answer_inbound(blocked.verdict, channel=Channel.SMS) == {"chat_inbound": {"reject": True}}
 
 
 def test_answers_guard_with_a_capped_call_and_the_guarded_agent() -> None:
@@ -136,22 +136,22 @@ def test_answers_guard_with_a_capped_call_and_the_guarded_agent() -> None:
     guarded = judge("inbound", "+447400123456", make_snapshot(inbound=rules))
 
     assert guarded.verdict == VerdictKind.GUARD
-    assert answer_inbound(guarded, channel=Channel.PHONE_CALL, guarded_agent="agent_guarded") == {
+    assert answer_inbound(guarded.verdict, channel=Channel.PHONE_CALL, guarded_agent="agent_guarded") == {
         "call_inbound": {
             "override_agent_id": "agent_guarded",
             "metadata": {"gate": "guard"},
             "agent_override": {"agent": {"max_call_duration_ms": 60_000}},
         }
     }
-    assert "override_agent_id" not in answer_inbound(guarded, channel=Channel.PHONE_CALL)["call_inbound"]
-    assert "agent_override" not in answer_inbound(guarded, channel=Channel.SMS)["chat_inbound"]
+    assert "override_agent_id" not in answer_inbound(guarded.verdict, channel=Channel.PHONE_CALL)["call_inbound"]
+    assert "agent_override" not in answer_inbound(guarded.verdict, channel=Channel.SMS)["chat_inbound"]
 
 
 def test_rejects_on_every_verdict_that_is_neither_allow_nor_guard() -> None:
     challenged = judge("outbound", "+380621234567", make_snapshot(outbound=make_rules(countries=["UA"])))
 
     assert challenged.verdict == VerdictKind.CHALLENGE
-    assert answer_inbound(challenged, channel=Channel.PHONE_CALL) == {"call_inbound": {"reject": True}}
+    assert answer_inbound(challenged.verdict, channel=Channel.PHONE_CALL) == {"call_inbound": {"reject": True}}
 
 
 def test_reads_a_phone_number() -> None:
