@@ -93,6 +93,5 @@ def point_at(app: Any, broker_url: str, settings: Any, store_url: str) -> None:
     app.conf.broker_url = broker_url
     settings.REDIS_URL = store_url
     store.connection.cache_clear()
-    store._remember_script.cache_clear()
     store.ask_again()
     bells.listen_again()

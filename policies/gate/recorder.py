@@ -63,6 +63,7 @@ def facts(
 
 def as_row(workspace_id: int, values: dict[str, Any], *, now: datetime) -> Decision:
     """The row of a decision's facts, not yet written."""
+    values = {name: value for name, value in values.items() if name not in ("charges", "usages")}
     at = datetime.fromisoformat(values["at"])
     return Decision(**{**values, "workspace_id": workspace_id, "at": at, "recorded_at": now})
 

@@ -1,29 +1,36 @@
-"""The live store: earlier answers, decisions not yet in SQL, the newest snapshot's version. One command each."""
+"""The live store: counters, earlier answers, decisions not yet in SQL, the newest snapshot's version."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.commands.core import Script
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
+import orjson
 
-TIMEOUT_SECONDS = 0.25
-"""Longer than any healthy answer; a webhook that waits for a sick store would make UponAI answer the call."""
+from policies.engine.limits import (
+    DAY,
+    INBOUND_DEFAULTS,
+    KNOWN_AFTER_SECONDS,
+    LARGEST_LOGGED,
+    MICRO,
+    REFILLED_FULL_SECONDS,
+    Charge,
+    Limit,
+    LimitName,
+    Measure,
+    Usage,
+)
+from policies.engine.windows import is_logged
+from policies.gate import line
+from policies.gate.line import Script, Silent, asking, connection
 
-SILENT_SECONDS = 1.0
+__all__ = ["Silent", "connection"]
 
 # UponAI retries an unanswered webhook up to three times. One that names its call may come back later still.
 ANSWER_BY_ID_SECONDS = 3600
@@ -32,15 +39,23 @@ MOST_RETRIES = 3
 LEAST_WAIT_MS = 5000
 
 DRAIN_AT_ONCE = 500
+MOST_UNDRAINED = 200_000
+"""Beyond it the gate writes decisions to SQL itself: no worker does, and the store's memory has an end."""
 REFUSED_SECONDS = 3 * 3600
 """Longer than the drain can be late; the rows keep the counts."""
+CAPTCHA_SECONDS = 24 * 3600
+"""A captcha's token is refused a second time for so long; its verifier forgets it after minutes."""
+REBUILDING_SECONDS = 60
+LONGEST_LEASE_SECONDS = 7200
+"""A call whose length nobody capped counts as running for so long, unless its end is told."""
 
 
 class Outcome(StrEnum):
     RECORDED = "recorded"
+    LIMITED = "limited"  # at least one counter has no room: nothing was spent
     REPEATED = "repeated"
     STALE = "stale"
-    UNKNOWN = "unknown"  # the store was emptied or replaced: it knows no version
+    UNKNOWN = "unknown"  # the store was emptied or replaced, or did things without us: `rebuild` first
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,94 +67,331 @@ class AttemptKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """What became of a decision. `answer` is the earlier one when it was repeated."""
+class Spent:
+    """What became of an attempt. `answer`: the one that is kept for it, the earlier one when it was repeated.
+
+    `is_backlogged`: too many decisions wait for a worker; `recorder.relieve` writes some. `at_ms`: the store's clock.
+    """
 
     outcome: Outcome
     answer: bytes = b""
+    usages: tuple[Usage, ...] = ()
+    is_known: bool = False
+    is_backlogged: bool = False
+    at_ms: int = 0
 
 
 @cache
-def connection() -> Redis:
-    """This process's connections to the store; made on first use, so after gunicorn has forked."""
-    return Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        # A connection that the store closed is worth another try; one that does not answer is not.
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-    )
-
-
-class Silent(RedisError):
-    """The store did not answer a moment ago and is not asked again so soon."""
-
-
-_silent_until = 0.0
-
-
-@contextmanager
-def _asking() -> Iterator[None]:
-    """While the store hangs, one caller a second finds out how it is; the others do not wait for it."""
-    global _silent_until
-    if time.monotonic() < _silent_until:
-        raise Silent("the live store did not answer a moment ago")
-    try:
-        yield
-    except RedisTimeoutError:
-        _silent_until = time.monotonic() + SILENT_SECONDS
-        raise
-
-
-@cache
-def _remember_script() -> Script:
-    return connection().register_script((Path(__file__).parent / "remember.lua").read_text())
+def _scripts() -> dict[str, Script]:
+    return {name: Script("counters.lua", f"{name}.lua") for name in ("spend", "load", "give_back", "short_call")}
 
 
 def ask_again() -> None:
-    """Forgets that the store did not answer."""
-    global _silent_until
-    _silent_until = 0.0
+    """Forgets what this process remembers of the store: that it did not answer, and that it was caught up with."""
+    line.ask_again()
+    line.note_break()
 
 
 def _key(workspace_id: int, name: str) -> str:
     return f"fraudconsole:{{{workspace_id}}}:{name}"
 
 
-def remember(workspace_id: int, *, version: int | None, key: AttemptKey, decision: bytes, answer: bytes) -> Remembered:
-    """Records a decision once, or tells why not. `version` None records it whatever the newest snapshot is.
+# --- Spending ---------------------------------------------------------------------------------------
 
-    Raises RedisError when the store does not answer.
+
+def spend(
+    workspace_id: int,
+    *,
+    version: int | None,
+    key: AttemptKey | None,
+    decision_id: str,
+    decision: bytes,
+    answer: bytes,
+    limited_answer: bytes = b"",
+    guarded_answer: bytes = b"",
+    charges: Sequence[Charge] = (),
+    prefix: str = "",
+    is_known: bool = False,
+    record: bool = True,
+    lease_seconds: float = 0,
+) -> Spent:
+    """Spends all charges or none, and records the decision once, or tells why not.
+
+    `version` None does it whatever the newest snapshot is. `record` False only spends. `lease_seconds`: how long the
+    attempt counts as running, unless it is given back. Raises RedisError when the store does not answer.
     """
+    counters_matter = _need_counters(charges)
+    if counters_matter and _caught_up.get(workspace_id) != line.last_break():
+        return Spent(Outcome.UNKNOWN)
+    return _run_spend(
+        "record" if record else "spend",
+        workspace_id,
+        charges,
+        version="" if version is None else version,
+        payloads=(decision, answer, limited_answer or answer, guarded_answer or answer),
+        key=key,
+        decision_id=decision_id,
+        lease_seconds=lease_seconds,
+        prefix=prefix,
+        is_known=is_known,
+        counters_matter=counters_matter,
+    )
+
+
+def look(
+    workspace_id: int, charges: Sequence[Charge], *, prefix: str = "", is_known: bool = False
+) -> tuple[Usage, ...]:
+    """What `spend` would find, spending nothing. Raises RedisError."""
+    spent = _run_spend(
+        "look", workspace_id, charges, prefix=prefix, is_known=is_known, counters_matter=_need_counters(charges)
+    )
+    return spent.usages
+
+
+def _run_spend(
+    mode: str,
+    workspace_id: int,
+    charges: Sequence[Charge],
+    *,
+    version: int | str = "",
+    payloads: Sequence[bytes] = (b"", b"", b"", b""),
+    key: AttemptKey | None = None,
+    decision_id: str = "",
+    lease_seconds: float = 0,
+    prefix: str = "",
+    is_known: bool = False,
+    counters_matter: bool = False,
+) -> Spent:
+    base = f"fraudconsole:{{{workspace_id}}}:"
     keys = [
-        _key(workspace_id, "snapshot-version"),
-        _key(workspace_id, f"answer:{key.text}"),
-        _key(workspace_id, "decisions"),
+        base + "snapshot-version",
+        f"{base}answer:{key.text if key else ''}",
+        base + "decisions",
+        base + "counters",
+        base + "known",
+        f"{base}note:{decision_id}",
+        *[_counter(base, charge) for charge in charges],
     ]
     arguments = [
-        "" if version is None else version,
-        decision,
-        answer,
-        "id" if key.is_id else "pair",
-        ANSWER_BY_ID_SECONDS if key.is_id else ANSWER_BY_PAIR_SECONDS,
+        mode,
+        version,
+        *payloads,
+        ("id" if key.is_id else "pair") if key else "",
+        ANSWER_BY_ID_SECONDS if key and key.is_id else ANSWER_BY_PAIR_SECONDS,
         MOST_RETRIES,
         LEAST_WAIT_MS,
+        decision_id,
+        int((lease_seconds or LONGEST_LEASE_SECONDS) * 1000),
+        prefix,
+        "1" if is_known else "",
+        KNOWN_AFTER_SECONDS * 1000,
+        "1" if counters_matter else "",
+        _encoded(charges) if charges else b"",
     ]
-    with _asking():
-        outcome, *value = _remember_script()(keys=keys, args=arguments)
-    return Remembered(Outcome(outcome.decode()), value[0] if value else b"")
+    outcome, *told = line.run(_scripts()["spend"], keys, arguments)
+    if not told:
+        return Spent(Outcome(outcome.decode()))
+    if len(told) == 1:
+        return Spent(Outcome.REPEATED, told[0])
+    answer, known, usages, undrained, at_ms = told
+    return Spent(
+        Outcome(outcome.decode()),
+        answer,
+        usages_of(charges, usages),
+        bool(known),
+        undrained > MOST_UNDRAINED,
+        int(at_ms),
+    )
 
 
-def publish_version(workspace_id: int, version: int) -> None:
+_KINDS: Mapping[Measure, int] = {Measure.DISTINCT: 3, Measure.RUNNING: 4, Measure.MONEY: 5}
+_LOG, _GCRA = 1, 2
+LONGEST_NAME = 200
+
+
+def _kind(charge: Charge) -> int:
+    return _KINDS.get(charge.measure) or (_LOG if is_logged(charge.limit) else _GCRA)
+
+
+def _counter(base: str, charge: Charge) -> bytes:
+    """A counter's key. What is counted otherwise, or in another window, is another counter."""
+    if charge.name is LimitName.SHORT_CALLS:  # noted without asking what its limit is
+        return f"{base}count:{charge.name}:".encode() + _whose(charge.key)
+    kind = f"{_kind(charge)}{'n' if charge.only_new else ''}:{charge.limit.window_seconds:g}"
+    return f"{base}count:{charge.name}:{kind}:".encode() + _whose(charge.key)
+
+
+def _whose(text: str) -> bytes:
+    """What strangers sent is kept short, whatever it is."""
+    raw = text.encode("utf-8", "surrogatepass")
+    return raw if len(raw) <= LONGEST_NAME else hashlib.sha256(raw).hexdigest().encode()
+
+
+def _encoded(charges: Sequence[Charge]) -> bytes:
+    return orjson.dumps([_for_script(charge) for charge in charges])
+
+
+def _for_script(charge: Charge) -> list[Any]:
+    limit, window = charge.limit.limit, charge.limit.window_seconds
+    flags = (
+        ("n" if charge.only_new else "")
+        + ("" if charge.enforced else "o")
+        + ("g" if charge.guards else "")
+        + ("i" if charge.name in INBOUND_DEFAULTS else "")
+        + ("s" if 0 < window <= REFILLED_FULL_SECONDS else "")
+    )
+    limit = round(limit * MICRO) if charge.measure is Measure.MONEY else int(limit)
+    member = _whose(charge.member).decode("utf-8", "replace")
+    return [_kind(charge), limit, round(window * 1000), charge.amount, flags, member]
+
+
+def usages_of(charges: Sequence[Charge], line_of_usages: bytes) -> tuple[Usage, ...]:
+    """What the store's line says of each charge. Money in micro-dollars."""
+    if not charges:
+        return ()
+    told = line_of_usages.split(b",")
+    return tuple(Usage(int(told[at]), int(told[at + 1]), told[at + 2] == b"1") for at in range(0, 3 * len(charges), 3))
+
+
+def _need_counters(charges: Sequence[Charge]) -> bool:
+    """Whether it must not go by counters that were lost. Who calls us is only suspected, and let through meanwhile."""
+    return any(charge.name not in INBOUND_DEFAULTS for charge in charges)
+
+
+# --- After an attempt -------------------------------------------------------------------------------
+
+
+def give_back(workspace_id: int, decision_id: str, *, cost_micro: int | None) -> None:
+    """The attempt is over, or never happened (0): ends its leases, corrects its money; None leaves that as reserved.
+
+    Raises RedisError.
+    """
+    note = _key(workspace_id, f"note:{decision_id}")
+    with asking():
+        fields: Any = connection().hkeys(note)
+    counters = [field for field in fields if field != b"loaded"]
+    if counters:
+        cost = "" if cost_micro is None else cost_micro
+        line.run(_scripts()["give_back"], [note, *counters], [decision_id, cost])
+
+
+def note_short_call(workspace_id: int, caller: str) -> None:
+    """One more short call of an inbound caller, E.164. Raises RedisError."""
+    charge = Charge(LimitName.SHORT_CALLS, Measure.ATTEMPTS, caller, Limit(LARGEST_LOGGED, DAY))
+    base = _key(workspace_id, "")
+    line.run(_scripts()["short_call"], [_counter(base, charge)], [orjson.dumps(_for_script(charge))])
+
+
+def first_use_of_captcha(workspace_id: int, token_digest: str) -> bool:
+    """Whether this token of a captcha was never shown before. Raises RedisError."""
+    with asking():
+        return bool(connection().set(_key(workspace_id, f"captcha:{token_digest}"), 1, nx=True, ex=CAPTCHA_SECONDS))
+
+
+# --- Rebuilding -------------------------------------------------------------------------------------
+
+_caught_up: dict[int, int] = {}
+"""By workspace: the break of our lines since which the store knows what happened without it."""
+
+
+def note_caught_up(workspace_id: int, last_break: int) -> None:
+    _caught_up[workspace_id] = last_break
+
+
+@dataclass(frozen=True, slots=True)
+class CountersState:
+    """`are_lost`: nobody has counted here yet, or what was counted is gone. `are_settled`: they were rebuilt, and what
+    was on its way then has arrived."""
+
+    are_lost: bool
+    are_settled: bool
+
+
+def counters_state(workspace_id: int) -> CountersState:
+    """What the store knows of its own counters. Raises RedisError."""
+    ready, full_until = _asked("HMGET", _key(workspace_id, "counters"), "ready", "all")
+    return CountersState(ready is None, full_until is not None and _clock_ms() >= int(full_until))
+
+
+def counters_are_ready(workspace_id: int) -> None:
+    """Raises RedisError."""
+    key = _key(workspace_id, "counters")
+    _asked("HDEL", key, "all")
+    _asked("HSET", key, "ready", 1)
+
+
+def counters_are_full(workspace_id: int, *, seconds: int, short_windows_seconds: int) -> None:
+    """Lets nothing pass for some seconds, and longer where a window is short. Raises RedisError."""
+    now_ms = _clock_ms()
+    full_until = {"all": now_ms + seconds * 1000, "short": now_ms + short_windows_seconds * 1000}
+    _asked("HSET", _key(workspace_id, "counters"), "ready", 1, *itertools.chain(*full_until.items()))
+
+
+@contextmanager
+def rebuilding(workspace_id: int) -> Iterator[bool]:
+    """Whether it is ours to rebuild the counters now. Raises RedisError."""
+    key = _key(workspace_id, "rebuilding")
+    is_ours = _asked("SET", key, 1, "NX", "EX", REBUILDING_SECONDS) is not None
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            _asked("DEL", key)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An attempt that was let through: what it is to be counted by, and until when it runs at the latest."""
+
+    decision_id: str
+    at_ms: int
+    ends_at_ms: int
+    charges: tuple[Charge, ...]
+
+
+def load(workspace_id: int, past: Sequence[Past]) -> None:
+    """Counts attempts that were let through, each once however often it is told. Raises RedisError."""
+    base, script = _key(workspace_id, ""), _scripts()["load"]
+    for one in past:
+        keys = [f"{base}note:{one.decision_id}", *[_counter(base, charge) for charge in one.charges]]
+        line.run(script, keys, [one.decision_id, one.at_ms, one.ends_at_ms, _encoded(one.charges)])
+
+
+def note_known(workspace_id: int, first_seen_ms: Mapping[str, int]) -> None:
+    """Tells since when a prefix of destinations is called; 0 where a call to it was good. Raises RedisError."""
+    prefixes = iter(first_seen_ms.items())
+    while some := list(itertools.islice(prefixes, DRAIN_AT_ONCE)):
+        _asked("ZADD", _key(workspace_id, "known"), "LT", *[word for prefix, at in some for word in (at, prefix)])
+
+
+def _asked(*words: str | bytes | int) -> Any:
+    with asking():
+        return connection().execute_command(*words)
+
+
+def _clock_ms() -> int:
+    with asking():
+        seconds, microseconds = connection().time()  # type: ignore[misc]
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+# --- Snapshots, decisions, refusals -----------------------------------------------------------------
+
+
+def publish_version(workspace_id: int, version: int, *, only_if_unknown: bool = False) -> None:
     """Makes every process load the snapshot anew before its next decision. Raises RedisError."""
-    with _asking():
-        connection().set(_key(workspace_id, "snapshot-version"), version)
+    with asking():
+        connection().set(_key(workspace_id, "snapshot-version"), version, nx=only_if_unknown)
 
 
 def undrained(workspace_id: int) -> list[tuple[bytes, bytes]]:
-    """The oldest decisions not yet in SQL, as (entry id, encoded decision). Raises RedisError."""
+    """The oldest decisions not yet in SQL, as (entry id, encoded decision with its usages). Raises RedisError."""
     entries: Any = connection().xrange(_key(workspace_id, "decisions"), count=DRAIN_AT_ONCE)
-    return [(entry_id, fields[b"decision"]) for entry_id, fields in entries]
+    return [(entry_id, _with_usages(fields[b"decision"], fields.get(b"usages"))) for entry_id, fields in entries]
+
+
+def _with_usages(decision: bytes, usages: bytes | None) -> bytes:
+    return b'%s,"usages":"%s"}' % (decision[:-1], usages) if usages else decision
 
 
 def drained(workspace_id: int, entry_ids: list[bytes]) -> None:
@@ -153,7 +405,7 @@ def count_refused(workspace_id: int, *, hour: str, problem: str) -> None:
     pipeline = connection().pipeline(transaction=False)
     pipeline.hincrby(key, problem, 1)
     pipeline.expire(key, REFUSED_SECONDS)
-    with _asking():
+    with asking():
         pipeline.execute()
 
 
@@ -161,3 +413,15 @@ def refused(workspace_id: int, *, hour: str) -> dict[str, int]:
     """How many requests were turned away in an hour, by problem. Raises RedisError."""
     counts: Any = connection().hgetall(_key(workspace_id, f"refused:{hour}"))
     return {problem.decode(): int(count) for problem, count in counts.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    outcome: Outcome
+    answer: bytes = b""
+
+
+def remember(workspace_id: int, *, version: int | None, key: AttemptKey, decision: bytes, answer: bytes) -> Remembered:
+    """`spend` without charges. Raises RedisError."""
+    spent = spend(workspace_id, version=version, key=key, decision_id="", decision=decision, answer=answer)
+    return Remembered(spent.outcome, spent.answer)

@@ -1,0 +1,160 @@
+"""This process's lines to the live store: who may ask it, and scripts in as few bytes and steps as it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+TIMEOUT_SECONDS = 0.25
+"""Longer than any healthy answer; a webhook that waits for a sick store would make UponAI answer the call."""
+
+SILENT_SECONDS = 1.0
+
+
+@cache
+def connection() -> Redis:
+    """This process's connections to the store; made on first use, so after gunicorn has forked."""
+    return Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        # A connection that the store closed is worth another try; one that does not answer is not.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )
+
+
+class Silent(RedisError):
+    """The store did not answer a moment ago and is not asked again so soon."""
+
+
+_silent_until = 0.0
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """While the store hangs, one caller a second finds out how it is; the others do not wait for it."""
+    refuse_while_silent()
+    try:
+        yield
+    except RedisTimeoutError:
+        fall_silent()
+        raise
+
+
+def refuse_while_silent() -> None:
+    if _silent_until and time.monotonic() < _silent_until:
+        raise Silent("the live store did not answer a moment ago")
+
+
+def fall_silent() -> None:
+    global _silent_until
+    _silent_until = time.monotonic() + SILENT_SECONDS
+
+
+def ask_again() -> None:
+    """Forgets that the store did not answer."""
+    global _silent_until
+    _silent_until = 0.0
+
+
+class Script:
+    """A Lua script, sent by its digest."""
+
+    def __init__(self, *files: str) -> None:
+        folder = Path(__file__).parent
+        self.text = "\n".join((folder / file).read_text() for file in files)
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+_breaks = itertools.count(1)
+_last_break = 0
+
+
+def last_break() -> int:
+    """Changes whenever this process opened a connection or lost one: what others did meanwhile it does not know."""
+    return _last_break
+
+
+def note_break() -> None:
+    global _last_break
+    _last_break = next(_breaks)
+
+
+class _Line(threading.local):
+    """A thread's own connection: nothing is borrowed, locked or returned for a command."""
+
+    connection: AbstractConnection | None = None
+    redis: Redis | None = None
+    pid = 0
+
+
+_line = _Line()
+
+
+def run(script: Script, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+    """One EVALSHA on this thread's connection. Raises RedisError."""
+    refuse_while_silent()
+    try:
+        return _evaluate(script, keys, arguments)
+    except RedisTimeoutError:
+        note_break()
+        fall_silent()
+        raise
+    except RedisConnectionError:
+        note_break()
+        raise
+
+
+def _evaluate(script: Script, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+    line = _opened()
+    try:
+        return _ask(line, "EVALSHA", script.digest, len(keys), *keys, *arguments)
+    except NoScriptError:
+        _ask(line, "SCRIPT LOAD", script.text)
+        return _ask(line, "EVALSHA", script.digest, len(keys), *keys, *arguments)
+
+
+def _ask(line: AbstractConnection, *words: str | bytes | int) -> Any:
+    line.send_packed_command(line.pack_command(*words), check_health=False)
+    return line.read_response()
+
+
+def _opened() -> AbstractConnection:
+    """A connection of this thread, of this process and to the store that is configured now; opened where there is none.
+
+    One that the store closed while it was idle is noticed before anything is sent on it, not after.
+    """
+    redis = connection()
+    line = _line.connection
+    if line is not None and _line.redis is redis and _line.pid == os.getpid() and not _is_closed(line):
+        return line
+    pool = redis.connection_pool
+    line = pool.connection_class(**pool.connection_kwargs)
+    _line.connection, _line.redis, _line.pid = line, redis, os.getpid()
+    note_break()
+    line.connect()
+    return line
+
+
+def _is_closed(line: AbstractConnection) -> bool:
+    try:
+        return line._sock is None or line.can_read(0)
+    except (RedisError, OSError):
+        return True
