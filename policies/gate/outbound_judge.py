@@ -171,8 +171,15 @@ def _counted_by_database(run: _Run, verdict: Verdict, write: Write | None) -> Ou
         if write is not None:
             write(outbound)
 
+    prefix, is_known = judge.destination_of(verdict, run.loaded)
     usages = fallback.admit(
-        run.loaded.workspace_id, verdict.charges, now=run.asked.now, channel=run.asked.attempt.channel, write=write_row
+        run.loaded.workspace_id,
+        verdict.charges,
+        now=run.asked.now,
+        channel=run.asked.attempt.channel,
+        write=write_row,
+        prefix=prefix,
+        is_known=is_known,
     )
     if all(usage.has_room for usage in usages):
         return outbound

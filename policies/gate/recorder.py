@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from redis.exceptions import RedisError
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
+from policies.engine.limits import Charge
 from policies.engine.types import Attempt, Verdict
 from policies.gate import store
 from policies.models import Decision, RefusedWebhook
@@ -29,9 +31,16 @@ def facts(
     decision_id: uuid.UUID,
     at: datetime,
     latency_us: int | None = None,
+    credential: str = "",
+    origin: str = "",
+    charges: Sequence[Charge] = (),
 ) -> dict[str, Any]:
-    """A decision as plain JSON-able values, named as the columns of Decision."""
+    """A decision as plain JSON-able values, named as the columns of Decision.
+
+    `charges`: those that the live store is yet to count; what it finds belongs to the trace.
+    """
     shown = verdict.as_dict()
+    would_be = shown.get("would_be") or {"verdict": "", "reason": ""}
     return {
         "decision_id": str(decision_id),
         "at": at.astimezone(UTC).isoformat(),
@@ -55,6 +64,13 @@ def facts(
         "hold_id": verdict.hold_id,
         "trace": shown["trace"],
         "counterfactuals": shown["counterfactuals"],
+        "would_be": would_be["verdict"],
+        "would_be_reason": would_be["reason"] or "",
+        "credential": credential,
+        "origin": _text("origin", origin),
+        "call_seconds": verdict.call_seconds,
+        "reserved_micro": verdict.reserved_micro,
+        "charges": [charge.as_list() for charge in charges],
         "degraded": shown["degraded"],
         "metadata_version": METADATA_VERSION,
         "latency_us": latency_us,

@@ -6,10 +6,8 @@ import hashlib
 import threading
 import time
 
-from django.utils import timezone
-
 from accounts.models import Workspace
-from policies.gate import rebuild, store
+from policies.gate import store
 from policies.gate.loading import Credential, LoadedSnapshot, could_be_credential, endpoints_of, load
 
 __all__ = [
@@ -115,14 +113,13 @@ def _look_up(text: str, digest: str) -> tuple[LoadedSnapshot, Credential]:
 
 
 def publish_all() -> int:
-    """Tells the live store every workspace's version: what a lost bell forgot, or an emptied store. Answers how many.
+    """Tells the live store every workspace's version: what a lost bell or an emptied store forgot. Answers how many.
 
     Raises RedisError.
     """
     versions = list(Workspace.objects.values_list("pk", "snapshot_version"))
     for workspace_id, version in versions:
-        if not store.publish_version(workspace_id, version):
-            rebuild.rebuild(workspace_id, now=timezone.now())
+        store.publish_version(workspace_id, version)
     return len(versions)
 
 
