@@ -1,4 +1,4 @@
-"""The nouns of the judgement: attempt, peer, snapshot, check result, verdict.
+"""The nouns of the judgement: attempt, peer, check result, verdict; those of the snapshot are in `snapshot`.
 
 Plain immutable data; it reads no clock, database or setting, and judges nothing.
 """
@@ -6,12 +6,11 @@ Plain immutable data; it reads no clock, database or setting, and judges nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from policies.engine.holds import NO_HOLDS, Holds, HoldSnapshot
-from policies.engine.limits import Charge, Limits, Usage
+from policies.engine.limits import Charge, Usage
 from policies.engine.names import (
     WEB_CHANNELS,
     Channel,
@@ -27,6 +26,7 @@ from policies.engine.names import (
     VerdictKind,
 )
 from policies.engine.rules import DirectionRules, KycRules, MalformedRules, PrefixRule
+from policies.engine.snapshot import NO_LIMITS, Approval, KeySnapshot, NumberSnapshot, PolicySnapshot, Snapshot
 
 __all__ = [
     "NOBODY",
@@ -156,148 +156,6 @@ class PolicyReference:
 
     def as_dict(self) -> dict[str, int]:
         return {"id": self.id, "revision": self.revision}
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySnapshot:
-    id: int
-    revision: int
-    inbound: DirectionRules
-    outbound: DirectionRules
-
-    def rules(self, direction: Direction) -> DirectionRules:
-        return self.inbound if direction == Direction.INBOUND else self.outbound
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        return cls(
-            id=value["id"],
-            revision=value["revision"],
-            inbound=DirectionRules.from_dict(value["inbound"]),
-            outbound=DirectionRules.from_dict(value["outbound"]),
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "revision": self.revision,
-            "inbound": self.inbound.as_dict(),
-            "outbound": self.outbound.as_dict(),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class NumberSnapshot:
-    """One of the workspace's own numbers. `observing`: judged and counted, and nobody is turned away."""
-
-    id: int
-    e164: str
-    policy_id: int | None
-    guarded_agent: str | None = None
-    observing: bool = False
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        return cls(
-            value["id"],
-            value["e164"],
-            value.get("policy_id"),
-            value.get("guarded_agent"),
-            value.get("observing", False),
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "e164": self.e164,
-            "policy_id": self.policy_id,
-            "guarded_agent": self.guarded_agent,
-            "observing": self.observing,
-        }
-
-
-NO_LIMITS: Final[Limits] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class KeySnapshot:
-    """A gate key and what its row allows. Only gate keys are here: UponAI's own keys open nothing."""
-
-    id: int
-    key: str
-    active: bool
-    domains: frozenset[str]
-    channels: frozenset[str]
-    retires_at_ms: int | None = None
-    phone_number: str = ""
-    agent: str = ""
-    agent_version: str = ""
-    allowed_fields: frozenset[str] = frozenset()
-    fraud_protection: bool = True
-    captcha: str = "none"
-    captcha_threshold: float = 0.5
-    kyc_level: int = 0
-    kyc_rules: KycRules = field(default_factory=KycRules)
-    limits: Limits = field(default_factory=dict)
-    observing: bool = False
-
-    def works_at(self, at_ms: int | None) -> bool:
-        return self.active and (at_ms is None or self.retires_at_ms is None or at_ms < self.retires_at_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A subject's approved KYC record: its level, and until when it counts."""
-
-    level: int
-    expires_at_ms: int | None = None
-
-    def counts_at(self, at_ms: int | None) -> bool:
-        return at_ms is None or self.expires_at_ms is None or at_ms < self.expires_at_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything of one workspace that a verdict depends on, at one version."""
-
-    workspace_id: int
-    version: int
-    home_country: str
-    numbers: Mapping[str, NumberSnapshot] = field(default_factory=dict)
-    policies: Mapping[int, PolicySnapshot] = field(default_factory=dict)
-    holds: Holds = NO_HOLDS
-    opens: Holds = NO_HOLDS  # the same shape: what is let through where a class or country rule would not
-    trusted: Holds = NO_HOLDS
-    blocked: Holds = NO_HOLDS
-    keys: Mapping[str, KeySnapshot] = field(default_factory=dict)
-    subjects: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict)
-    limits: Limits = field(default_factory=dict)  # the workspace's own, where they differ from the factory's
-    agent_minute_price: Decimal = Decimal("0.10")  # US dollars
-    carrier_prices: Mapping[str, Decimal] = field(default_factory=dict)
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Build from plain JSON; numbers, policies and holds are lists there. Raises on a malformed one."""
-        numbers = [NumberSnapshot.from_dict(number) for number in value["numbers"]]
-        policies = [PolicySnapshot.from_dict(policy) for policy in value["policies"]]
-        return cls(
-            workspace_id=value["workspace_id"],
-            version=value["version"],
-            home_country=value["home_country"],
-            numbers={number.e164: number for number in numbers},
-            policies={policy.id: policy for policy in policies},
-            holds=Holds.of(HoldSnapshot.from_dict(hold) for hold in value.get("holds", ())),
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "workspace_id": self.workspace_id,
-            "version": self.version,
-            "home_country": self.home_country,
-            "numbers": [number.as_dict() for number in self.numbers.values()],
-            "policies": [policy.as_dict() for policy in self.policies.values()],
-            "holds": [hold.as_dict() for hold in self.holds.every],
-        }
 
 
 @dataclass(frozen=True, slots=True)
