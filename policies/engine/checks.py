@@ -6,32 +6,23 @@ A check says what it found and what a failure means; which failure decides is fo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Any, Final
 
 from accounts.countries import SANCTIONED, SANCTIONED_SET
-from policies.engine import counterfactuals, defaults
-from policies.engine.holds import Holds, Subjects
-from policies.engine.numbers import understand
+from policies.engine import counterfactuals, defaults, proofs
+from policies.engine.door import check_door
+from policies.engine.question import Question
 from policies.engine.types import (
-    NOBODY,
-    WEB_CHANNELS,
-    Attempt,
     Channel,
     Check,
     CheckResult,
-    Counts,
-    Direction,
     DirectionRules,
+    HoldSnapshot,
     NumberProblem,
-    NumberSnapshot,
-    Peer,
-    PolicySnapshot,
     PrefixRule,
     Reason,
     RuleAction,
-    Snapshot,
     TraceOutcome,
     VerdictKind,
 )
@@ -52,6 +43,7 @@ _LEFT_TO_COUNTRY_LIST: Final = frozenset(
         NumberProblem.EMERGENCY,
     }
 )
+_SHOWS_NO_NUMBER: Final = frozenset({NumberProblem.WITHHELD, NumberProblem.SIP_WITHOUT_NUMBER})
 _REASONS: Final = MappingProxyType(
     {
         NumberProblem.UNASSIGNED: Reason.UNASSIGNED_NUMBER,
@@ -60,49 +52,6 @@ _REASONS: Final = MappingProxyType(
         NumberProblem.EMERGENCY: Reason.EMERGENCY_NUMBER,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One attempt with everything the checks look at, resolved once."""
-
-    attempt: Attempt
-    counts: Counts
-    peer: Peer
-    has_peer: bool
-    number: NumberSnapshot | None
-    policy: PolicySnapshot | None
-    holds: Holds
-    at_ms: int | None
-
-    @property
-    def is_inbound(self) -> bool:
-        return self.attempt.direction == Direction.INBOUND
-
-    @property
-    def rules(self) -> DirectionRules | None:
-        return self.policy.rules(self.attempt.direction) if self.policy else None
-
-    @classmethod
-    def of(cls, attempt: Attempt, snapshot: Snapshot, counts: Counts, at_ms: int | None = None) -> Self:
-        inbound = attempt.direction == Direction.INBOUND
-        has_peer = attempt.channel not in WEB_CHANNELS or attempt.peer_number is not None
-        peer = NOBODY
-        if has_peer:
-            peer = understand(attempt.peer_number, role="caller" if inbound else "destination")
-        number = _own_number(attempt, snapshot)
-        policy = snapshot.policies.get(number.policy_id) if number and number.policy_id is not None else None
-        return cls(attempt, counts, peer, has_peer, number, policy, snapshot.holds, at_ms)
-
-
-def _own_number(attempt: Attempt, snapshot: Snapshot) -> NumberSnapshot | None:
-    value = attempt.own_number
-    if not isinstance(value, str):
-        return None
-    known = snapshot.numbers.get(value)
-    if known is not None:
-        return known
-    return snapshot.numbers.get(understand(value, role="caller").e164 or "")
 
 
 def check_number(question: Question) -> CheckResult:
@@ -127,7 +76,9 @@ def _unrecognised(names: tuple[str, ...]) -> CheckResult:
 
 def _outbound_problem(problem: NumberProblem) -> CheckResult:
     change = counterfactuals.remove_extension() if problem == NumberProblem.EXTENSION else None
-    reason = _REASONS.get(problem, Reason.INVALID_NUMBER)
+    reason = (
+        Reason.INVALID_NUMBER if problem == NumberProblem.WITHHELD else _REASONS.get(problem, Reason.INVALID_NUMBER)
+    )
     return CheckResult(
         Check.NUMBER, TraceOutcome.FAIL, problem.value, "a complete number", reason, VerdictKind.BLOCK, change
     )
@@ -137,16 +88,32 @@ def _inbound_problem(question: Question, problem: NumberProblem) -> CheckResult:
     if problem == NumberProblem.EXTENSION:  # what follows the caller's number is not dialled by anyone
         return CheckResult(Check.NUMBER, TraceOutcome.PASS, question.peer.e164, "a complete number")
     rules = question.rules
+    if rules is not None and rules.withheld is not None and problem in _SHOWS_NO_NUMBER:
+        return _withheld(problem, rules.withheld)
     is_sender_name = problem == NumberProblem.ALPHANUMERIC and question.attempt.channel == Channel.SMS
     if problem not in _LEFT_TO_COUNTRY_LIST and not is_sender_name:
         return _outbound_problem(problem)
     if rules is not None and rules.is_unrestricted:
         return CheckResult(Check.NUMBER, TraceOutcome.PASS, problem.value, "unrestricted")
-    withheld = problem == NumberProblem.WITHHELD
-    reason = Reason.WITHHELD_NUMBER if withheld else _REASONS.get(problem, Reason.INVALID_NUMBER)
+    reason = _caller_reason(problem)
     change = counterfactuals.lift_country_list() if rules is not None else None
     threshold = "a number with a country"
     return CheckResult(Check.NUMBER, TraceOutcome.FAIL, problem.value, threshold, reason, VerdictKind.BLOCK, change)
+
+
+def _withheld(problem: NumberProblem, action: RuleAction) -> CheckResult:
+    """The policy says what becomes of callers who show no number; a caller cannot be challenged, only guarded."""
+    threshold = f"withheld: {action}"
+    if action == RuleAction.ALLOW:
+        return CheckResult(Check.NUMBER, TraceOutcome.PASS, problem.value, threshold)
+    effect = VerdictKind.BLOCK if action == RuleAction.BLOCK else VerdictKind.GUARD
+    reason, change = _caller_reason(problem), counterfactuals.allow_withheld()
+    return CheckResult(Check.NUMBER, TraceOutcome.FAIL, problem.value, threshold, reason, effect, change)
+
+
+def _caller_reason(problem: NumberProblem) -> Reason:
+    """A destination that is withheld is just no number; a caller may withhold theirs."""
+    return Reason.WITHHELD_NUMBER if problem == NumberProblem.WITHHELD else _REASONS.get(problem, Reason.INVALID_NUMBER)
 
 
 def check_sanctions(question: Question) -> CheckResult:
@@ -167,33 +134,29 @@ def check_sanctions(question: Question) -> CheckResult:
 
 
 def check_holds(question: Question) -> CheckResult:
-    """Does somebody temporarily want nothing of this kind to happen?"""
-    attempt = question.attempt
-    subjects = Subjects(
-        phone_number=question.number.e164 if question.number else None,
-        key=_text(attempt.public_key),
-        peer=question.peer.e164,
-        country=question.peer.country,
-        ip=_text(attempt.ip),
-        subject=_text(attempt.subject),
-    )
-    holds = question.holds.covering(subjects, attempt.direction, attempt.channel, question.at_ms)
-    if not holds:
-        return CheckResult(Check.HOLDS, TraceOutcome.PASS)
+    """Does somebody want nothing of this kind to happen, for a time (a hold) or for good (a list)?"""
+    snapshot = question.snapshot
+    if not (snapshot.holds.every or snapshot.blocked.every):
+        return _NOTHING_HELD
+    attempt, subjects, at_ms = question.attempt, question.subjects, question.at_ms
+    holds = snapshot.holds.covering(subjects, attempt.direction, attempt.channel, at_ms)
+    listed = snapshot.blocked.covering(subjects, attempt.direction, attempt.channel, at_ms)
+    if not (holds or listed):
+        return _NOTHING_HELD
+    said = [hold.in_words for hold in holds] + [f"block list: {entry.in_words}" for entry in listed]
     return CheckResult(
         Check.HOLDS,
         TraceOutcome.FAIL,
-        "; ".join(hold.in_words for hold in holds),
-        "no hold",
-        Reason.HELD,
+        "; ".join(said),
+        "no hold" if holds else "not on the block list",
+        Reason.HELD if holds else Reason.LISTED,
         VerdictKind.BLOCK,
-        counterfactuals.lift_holds(holds, question.at_ms),
+        counterfactuals.lift_holds(holds, at_ms, listed),
         tuple(hold.id for hold in holds),
     )
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+_NOTHING_HELD: Final = CheckResult(Check.HOLDS, TraceOutcome.PASS)
 
 
 def check_number_class(question: Question) -> CheckResult:
@@ -203,23 +166,17 @@ def check_number_class(question: Question) -> CheckResult:
     peer = question.peer
     rule = _longest_prefix_rule(question)
     if rule is not None:
-        return _ruled(
-            question,
-            rule.action,
-            value=peer.e164 or "",
-            threshold=f"{rule.prefix}: {rule.action}",
-            reason=Reason.PREFIX_BLOCKED,
-            change=counterfactuals.allow_prefix(rule.prefix),
-        )
-    action = _class_action(question)
-    return _ruled(
-        question,
-        action,
-        value=peer.number_class.value,
-        threshold=f"{peer.number_class}: {action}",
-        reason=Reason.NUMBER_CLASS_BLOCKED,
-        change=counterfactuals.allow_number_class(peer.number_class),
-    )
+        value, threshold = peer.e164 or "", f"{rule.prefix}: {rule.action}"
+        if rule.action == RuleAction.ALLOW:
+            return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, value, threshold)
+        change = counterfactuals.allow_prefix(rule.prefix)
+        return _ruled(question, rule.action, value, threshold, Reason.PREFIX_BLOCKED, change, rule.observing)
+    action, observing = _class_action(question)
+    value, threshold = peer.number_class.value, f"{peer.number_class}: {action}"
+    if action == RuleAction.ALLOW:
+        return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, value, threshold)
+    change = counterfactuals.allow_number_class(peer.number_class)
+    return _ruled(question, action, value, threshold, Reason.NUMBER_CLASS_BLOCKED, change, observing)
 
 
 def _longest_prefix_rule(question: Question) -> PrefixRule | None:
@@ -233,37 +190,72 @@ def _longest_prefix_rule(question: Question) -> PrefixRule | None:
     return max(matching, key=lambda rule: len(rule.prefix), default=None)
 
 
-def _class_action(question: Question) -> RuleAction:
-    number_class = question.peer.number_class
-    own = question.rules.class_rules.get(number_class) if question.rules else None
-    if own is not None:
-        return own
+def _class_action(question: Question) -> tuple[RuleAction, bool]:
+    """The rule of the number's class, and whether it is only observed."""
+    number_class, rules = question.peer.number_class, question.rules
+    own = rules.class_rules.get(number_class) if rules else None
+    if rules is not None and own is not None:
+        return own, number_class in rules.observed_classes
     if not question.is_inbound and question.attempt.public_key is not None:
         by_key = defaults.PUBLIC_KEY_CLASS_RULES.get(number_class)
         if by_key is not None:
-            return by_key
-    return defaults.CLASS_RULES[question.attempt.direction].get(number_class, RuleAction.ALLOW)
+            return by_key, False
+    return defaults.CLASS_RULES[question.attempt.direction].get(number_class, RuleAction.ALLOW), False
 
 
 def _ruled(
     question: Question,
     action: RuleAction,
-    *,
     value: str,
     threshold: str,
     reason: Reason,
     change: counterfactuals.Counterfactual,
+    observing: bool,
 ) -> CheckResult:
-    """Turn a rule's action into a result. A caller cannot be challenged, so inbound that means guard."""
+    """What a rule that does not simply allow comes to, unless an open lets it through."""
+    opens = question.opens
+    if opens:
+        return _opened(Check.NUMBER_CLASS, value, threshold, opens)
     effect = VerdictKind(action.value)
-    if effect == VerdictKind.ALLOW:
-        return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, value, threshold)
     if effect == VerdictKind.CHALLENGE:
-        if question.is_inbound:
-            effect = VerdictKind.GUARD
-        else:
-            reason = Reason.CAPTCHA_REQUIRED
-    return CheckResult(Check.NUMBER_CLASS, TraceOutcome.FAIL, value, threshold, reason, effect, change)
+        if question.is_trusted:
+            return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, f"{value}; trusted", threshold)
+        if not question.is_inbound:
+            return _challenged(question, value, threshold, change, observing)
+        effect = VerdictKind.GUARD  # a caller cannot be challenged
+    return CheckResult(
+        Check.NUMBER_CLASS, TraceOutcome.FAIL, value, threshold, reason, effect, change, observed=observing
+    )
+
+
+def _challenged(
+    question: Question, value: str, threshold: str, change: counterfactuals.Counterfactual, observing: bool
+) -> CheckResult:
+    """Whoever solved a captcha, or is known by name, has met the challenge."""
+    if question.is_person:
+        shown = f"{value}; the end user has an approved KYC record"
+        return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, shown, threshold)
+    question.is_challenged = True
+    answer = proofs.answer_of(question)
+    if answer is not None and proofs.is_accepted(question, answer):
+        return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, f"{value}; a captcha was solved", threshold)
+    if answer is None and proofs.is_unverified(question):
+        return CheckResult(Check.NUMBER_CLASS, TraceOutcome.NOT_EVALUATED, value, threshold)
+    reason = Reason.CAPTCHA_REQUIRED if answer is None else Reason.CAPTCHA_FAILED
+    return CheckResult(
+        Check.NUMBER_CLASS,
+        TraceOutcome.FAIL,
+        value,
+        threshold,
+        reason,
+        VerdictKind.CHALLENGE,
+        change,
+        observed=observing,
+    )
+
+
+def _opened(check: Check, value: Any, threshold: Any, opens: tuple[HoldSnapshot, ...]) -> CheckResult:
+    return CheckResult(check, TraceOutcome.PASS, f"{value}; open: {opens[0].in_words}", threshold)
 
 
 def check_country(question: Question) -> CheckResult:
@@ -283,6 +275,9 @@ def check_country(question: Question) -> CheckResult:
         return CheckResult(Check.COUNTRY, TraceOutcome.SKIPPED, None, shown)
     if country in rules.countries:
         return CheckResult(Check.COUNTRY, TraceOutcome.PASS, country, shown)
+    opens = question.opens
+    if opens:
+        return _opened(Check.COUNTRY, country, shown, opens)
     change = counterfactuals.open_country(country) if country else None
     reason = Reason.COUNTRY_NOT_ALLOWED
     return CheckResult(Check.COUNTRY, TraceOutcome.FAIL, country, shown, reason, VerdictKind.BLOCK, change)
@@ -300,11 +295,14 @@ def _shown(rules: DirectionRules) -> str:
 
 CheckFunction = Callable[[Question], CheckResult]
 
-# In the order in which they decide; a further check is one more line at its place.
+# Those that look at the attempt and the snapshot alone, in the order in which they decide. What is counted comes after.
 CHECKS: Final[tuple[tuple[Check, CheckFunction], ...]] = (
+    (Check.DOOR, check_door),
     (Check.NUMBER, check_number),
     (Check.SANCTIONS, check_sanctions),
     (Check.HOLDS, check_holds),
     (Check.NUMBER_CLASS, check_number_class),
     (Check.COUNTRY, check_country),
+    (Check.CAPTCHA, proofs.check_captcha),
+    (Check.KYC, proofs.check_kyc),
 )

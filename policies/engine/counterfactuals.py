@@ -12,9 +12,11 @@ from typing import Any, Final
 
 from accounts.countries import name_of
 from policies.engine.numbers import understand
-from policies.engine.sentences import CLASS_WORDS
+from policies.engine.sentences import CHANNEL_WORDS, CLASS_WORDS
 from policies.engine.types import (
+    Approval,
     Attempt,
+    Channel,
     Direction,
     DirectionRules,
     HoldSnapshot,
@@ -48,15 +50,27 @@ def lift_country_list() -> Counterfactual:
     return {"change": "lift_country_list", "sentence": sentence}
 
 
-def lift_holds(holds: Sequence[HoldSnapshot], at_ms: int | None) -> Counterfactual:
-    """What covers the attempt has to go, all of it: by itself in time, or by hand."""
+def lift_holds(holds: Sequence[HoldSnapshot], at_ms: int | None, listed: Sequence[HoldSnapshot] = ()) -> Counterfactual:
+    """What covers the attempt has to go, all of it: a hold by itself in time or by hand, a list's entry by hand."""
+    off_list = "taken off the block list"
+    if not holds:
+        which = "these entries were" if len(listed) > 1 else f"the {listed[0].in_words} were"
+        return {"change": "lift_holds", "holds": [], "listed": _ids(listed), "sentence": f"if {which} {off_list}"}
     several = len(holds) > 1
     which, lifted = ("the last of these holds", "all were lifted") if several else ("the hold", "it were lifted")
     sentence = f"if {'these holds' if several else 'the hold'} were lifted"
-    if at_ms is not None:
-        seconds = -(-(max(hold.expires_at_ms or at_ms for hold in holds) - at_ms) // 1000)
-        sentence = f"when {which} ends in {length_of(seconds)}, or if {lifted}"
-    return {"change": "lift_holds", "holds": [hold.id for hold in holds], "sentence": sentence}
+    ends = [hold.expires_at_ms for hold in holds if hold.expires_at_ms is not None]
+    if at_ms is not None and len(ends) == len(holds):
+        sentence = f"when {which} ends in {length_of(-(-(max(ends) - at_ms) // 1000))}, or if {lifted}"
+    change: dict[str, Any] = {"change": "lift_holds", "holds": _ids(holds)}
+    if listed:
+        change["listed"] = _ids(listed)
+        sentence += f", and {listed[0].in_words} {off_list}"
+    return change | {"sentence": sentence}
+
+
+def _ids(holds: Sequence[HoldSnapshot]) -> list[int]:
+    return [hold.id for hold in holds]
 
 
 def length_of(seconds: int) -> str:
@@ -73,16 +87,54 @@ def remove_extension() -> Counterfactual:
     return {"change": "remove_extension", "sentence": "if the number were given without its extension"}
 
 
+def allow_withheld() -> Counterfactual:
+    return {"change": "allow_withheld", "sentence": "if callers who show no number were allowed on this policy"}
+
+
+def allow_origin(host: str, key: str) -> Counterfactual:
+    return {"change": "allow_origin", "domain": host, "key": key, "sentence": f"if {host} were a web site of this key"}
+
+
+def allow_channel(channel: Channel, key: str) -> Counterfactual:
+    sentence = f"if {CHANNEL_WORDS[channel]} were allowed on this key"
+    return {"change": "allow_channel", "channel": channel.value, "key": key, "sentence": sentence}
+
+
+def call_from(e164: str) -> Counterfactual:
+    sentence = f"if it came from {e164}, as all does that is started with this key"
+    return {"change": "call_from", "phone_number": e164, "sentence": sentence}
+
+
+def solve_captcha(sentence: str) -> Counterfactual:
+    return {"change": "solve_captcha", "sentence": sentence}
+
+
+def approve_subject(subject: str, level: int, sentence: str) -> Counterfactual:
+    return {"change": "approve_subject", "subject": subject, "level": level, "sentence": sentence}
+
+
+def name_subject(level: int) -> Counterfactual:
+    sentence = f"if it were for an end user who has level {level}"
+    return {"change": "name_subject", "level": level, "sentence": sentence}
+
+
+def wait(wait_ms: int, sentence: str = "in {}") -> Counterfactual:
+    """`sentence` with {} where the time is to be told."""
+    seconds = max(-(-wait_ms // 1000), 1)
+    return {"change": "wait", "seconds": seconds, "sentence": sentence.replace("{}", length_of(seconds))}
+
+
 def apply(change: Counterfactual, attempt: Attempt, snapshot: Snapshot, policy_id: int) -> tuple[Attempt, Snapshot]:
     """Return attempt and snapshot as they would be had the change been made to that policy.
 
     Raises KeyError when there is no such kind of change or no such policy.
     """
-    if change["change"] == "remove_extension":
-        return replace(attempt, to_number=understand(attempt.to_number, role="destination").e164), snapshot
-    if change["change"] == "lift_holds":
-        return attempt, replace(snapshot, holds=snapshot.holds.without(change["holds"]))
-    edit = _RULE_EDITS[change["change"]]
+    kind = change["change"]
+    if kind in _ATTEMPT_EDITS:
+        return _ATTEMPT_EDITS[kind](change, attempt), _with_somebody(change, snapshot)
+    if kind in _SNAPSHOT_EDITS:
+        return attempt, _SNAPSHOT_EDITS[kind](change, snapshot)
+    edit = _RULE_EDITS[kind]
     policy = snapshot.policies[policy_id]
     if attempt.direction == Direction.INBOUND:
         policy = replace(policy, inbound=edit(change, policy.inbound))
@@ -109,11 +161,85 @@ def _unrestricted(_change: Counterfactual, rules: DirectionRules) -> DirectionRu
     return replace(rules, mode=RulesMode.UNRESTRICTED)
 
 
+def _withheld_allowed(_change: Counterfactual, rules: DirectionRules) -> DirectionRules:
+    return replace(rules, withheld=RuleAction.ALLOW)
+
+
+def _without_extension(_change: Counterfactual, attempt: Attempt) -> Attempt:
+    return replace(attempt, to_number=understand(attempt.to_number, role="destination").e164)
+
+
+def _with_captcha(_change: Counterfactual, attempt: Attempt) -> Attempt:
+    """As a question says it that comes through no door."""
+    return replace(attempt, captcha={"score": 1.0})
+
+
+def _with_number(change: Counterfactual, attempt: Attempt) -> Attempt:
+    return replace(attempt, from_number=change["phone_number"])
+
+
+_SOMEBODY: Final = "somebody-with-the-level"
+
+
+def _for_somebody(_change: Counterfactual, attempt: Attempt) -> Attempt:
+    return replace(attempt, subject=_SOMEBODY)
+
+
+def _with_somebody(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
+    if change["change"] != "name_subject":
+        return snapshot
+    return _with_approval({**change, "subject": _SOMEBODY}, snapshot)
+
+
+def _with_approval(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
+    subject, approval = change["subject"], Approval(change["level"])
+    approvals = (*snapshot.subjects.get(subject, ()), approval)
+    return replace(snapshot, subjects={**snapshot.subjects, subject: approvals})
+
+
+def _without_holds(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
+    holds, blocked = snapshot.holds.without(change["holds"]), snapshot.blocked.without(change.get("listed", ()))
+    return replace(snapshot, holds=holds, blocked=blocked)
+
+
+def _with_origin(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
+    key = snapshot.keys[change["key"]]
+    return replace(snapshot, keys={**snapshot.keys, key.key: replace(key, domains=key.domains | {change["domain"]})})
+
+
+def _with_channel(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
+    key = snapshot.keys[change["key"]]
+    return replace(snapshot, keys={**snapshot.keys, key.key: replace(key, channels=key.channels | {change["channel"]})})
+
+
+def _later(_change: Counterfactual, snapshot: Snapshot) -> Snapshot:
+    """Waiting changes what is counted, and nothing else."""
+    return snapshot
+
+
+_ATTEMPT_EDITS: Final[Mapping[str, Callable[[Counterfactual, Attempt], Attempt]]] = MappingProxyType(
+    {
+        "remove_extension": _without_extension,
+        "solve_captcha": _with_captcha,
+        "call_from": _with_number,
+        "name_subject": _for_somebody,
+    }
+)
+_SNAPSHOT_EDITS: Final[Mapping[str, Callable[[Counterfactual, Snapshot], Snapshot]]] = MappingProxyType(
+    {
+        "lift_holds": _without_holds,
+        "approve_subject": _with_approval,
+        "allow_origin": _with_origin,
+        "allow_channel": _with_channel,
+        "wait": _later,
+    }
+)
 _RULE_EDITS: Final[Mapping[str, Callable[[Counterfactual, DirectionRules], DirectionRules]]] = MappingProxyType(
     {
         "open_country": _with_country,
         "allow_number_class": _with_class,
         "allow_prefix": _with_prefix,
         "lift_country_list": _unrestricted,
+        "allow_withheld": _withheld_allowed,
     }
 )

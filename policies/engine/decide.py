@@ -6,10 +6,14 @@ The same function judges live traffic, previews, replays and drills.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any, Final
 
-from policies.engine.checks import CHECKS, CheckFunction, Question
+from policies.engine import charging, settling
+from policies.engine.checks import CHECKS, CheckFunction
+from policies.engine.limits import Charge
+from policies.engine.question import Question
+from policies.engine.settling import NO_ADDRESS, STRENGTH, Pending
 from policies.engine.types import (
     NO_COUNTS,
     NOBODY,
@@ -25,8 +29,11 @@ from policies.engine.types import (
     VerdictKind,
 )
 
-_STRENGTH: Final = MappingProxyType(
-    {VerdictKind.BLOCK: 0, VerdictKind.CHALLENGE: 1, VerdictKind.GUARD: 2, VerdictKind.ALLOW: 3}
+_OBSERVABLE: Final = frozenset({Check.NUMBER_CLASS, Check.COUNTRY, Check.CAPTCHA, Check.KYC, Check.LIMITS, Check.CAPS})
+_LOST: Final = frozenset({VerdictKind.BLOCK, VerdictKind.CHALLENGE})
+_UNCOUNTED: Final = (
+    CheckResult(Check.LIMITS, TraceOutcome.NOT_EVALUATED),
+    CheckResult(Check.CAPS, TraceOutcome.NOT_EVALUATED),
 )
 
 
@@ -38,35 +45,105 @@ def decide(attempt: Attempt, snapshot: Snapshot, counts: Counts = NO_COUNTS, *, 
     """
     try:
         question = Question.of(attempt, snapshot, counts, at_ms)
+        is_observed = question.is_observed
     except Exception:  # what cannot be judged is blocked, and marked as our fault
         return _unjudged(attempt)
-    trace = tuple(_run(check, function, question) for check, function in CHECKS)
-    failed = sorted(
-        (result for result in trace if result.outcome == TraceOutcome.FAIL),
-        key=lambda result: _STRENGTH[result.effect],
-    )
-    reasons = tuple(result.reason for result in failed if result.reason is not None)
-    policy = question.policy
+    trace = [_run(check, function, question, is_observed) for check, function in CHECKS]
+    failed = [result for result in trace if result.outcome is TraceOutcome.FAIL]
+    if any(result.effect in _LOST and not result.observed for result in failed):
+        return _verdict(question, [*trace, *_UNCOUNTED], failed, *_NO_CHARGES)
+    guarded = any(not result.observed for result in failed)
+    try:
+        seconds = charging.call_seconds(question, guarded=guarded)
+        micro = charging.reserved_micro(question, seconds)
+        charges = charging.charges_of(question, micro)
+        counted = _counted(question, charges)
+    except Exception:
+        broken = _broken(Check.LIMITS)
+        return _verdict(question, [*trace, broken, _UNCOUNTED[1]], [*failed, broken], *_NO_CHARGES)
+    failed += [result for result in counted if result.outcome is TraceOutcome.FAIL]
+    return _verdict(question, [*trace, *counted], failed, charges, seconds, micro)
+
+
+_NO_CHARGES: Final[tuple[tuple[Charge, ...], int | None, int]] = ((), None, 0)
+
+
+def _run(check: Check, function: CheckFunction, question: Question, is_observed: bool) -> CheckResult:
+    try:
+        result = function(question)
+    except Exception:  # a check that breaks must not open the gate
+        return _broken(check)
+    if is_observed and result.outcome is TraceOutcome.FAIL and check in _OBSERVABLE:
+        return replace(result, observed=True)
+    return result
+
+
+def _counted(question: Question, charges: tuple[Charge, ...]) -> tuple[CheckResult, CheckResult]:
+    limits, caps = _pending(question, charges)
+    usages = question.counts.usages
+    if usages is None:
+        return limits.line(), caps.line()
+    return settling.counted(limits, charges, usages), settling.counted(caps, charges, usages)
+
+
+def _pending(question: Question, charges: tuple[Charge, ...]) -> tuple[Pending, Pending]:
+    """What is there to be counted at all."""
+    has_caps = any(charge.measure in charging.CAPS for charge in charges)
+    has_limits = any(charge.measure not in charging.CAPS for charge in charges)
+    caps = Pending(Check.CAPS, is_skipped=not has_caps)
+    if question.is_trusted:
+        return Pending(Check.LIMITS, is_skipped=True, note="trusted"), caps
+    no_address = not question.is_inbound and not charging.address_networks(question)
+    return Pending(Check.LIMITS, is_skipped=not has_limits, note=NO_ADDRESS if no_address else None), caps
+
+
+def _verdict(
+    question: Question,
+    trace: list[CheckResult],
+    failed: list[CheckResult],
+    charges: tuple[Charge, ...],
+    seconds: int | None,
+    micro: int,
+) -> Verdict:
+    policy, counts = question.policy, question.counts
+    enforced = [result for result in failed if not result.observed]
+    if len(enforced) > 1:
+        enforced.sort(key=_strength)
+    kind = enforced[0].effect if enforced else VerdictKind.ALLOW
+    reasons = tuple(dict.fromkeys(result.reason for result in enforced if result.reason is not None))
+    would_be = min(failed, key=_strength) if len(enforced) < len(failed) else None
+    if kind is VerdictKind.GUARD and charges:
+        seconds = charging.call_seconds(question, guarded=True)
+    is_passing = kind not in _LOST
     return Verdict(
-        verdict=failed[0].effect if failed else VerdictKind.ALLOW,
+        verdict=kind,
         reason=reasons[0] if reasons else None,
         reasons=reasons,
         peer=question.peer,
-        trace=trace,
-        counterfactuals=_counterfactuals(failed),
+        trace=tuple(trace),
+        counterfactuals=_counterfactuals(enforced) if enforced else (),
         policy=PolicyReference(policy.id, policy.revision) if policy else None,
         degraded=Reason.DEGRADED in reasons,
-        direction=attempt.direction,
+        direction=question.attempt.direction,
         number=question.number,
-        hold_id=next((hold for result in failed for hold in result.holds), None),
+        hold_id=next((hold for result in enforced for hold in result.holds), None),
+        would_be=would_be.effect if would_be else None,
+        would_be_reason=would_be.reason if would_be else None,
+        charges=charges,
+        needs_captcha=is_passing and _awaits_captcha(trace),
+        call_seconds=seconds,
+        reserved_micro=micro,
+        retry_after_seconds=settling.wait_seconds(charges, counts.usages) if charges and counts.usages else None,
     )
 
 
-def _run(check: Check, function: CheckFunction, question: Question) -> CheckResult:
-    try:
-        return function(question)
-    except Exception:  # a check that breaks must not open the gate
-        return _broken(check)
+def _strength(result: CheckResult) -> int:
+    return STRENGTH[result.effect]
+
+
+def _awaits_captcha(trace: Sequence[CheckResult]) -> bool:
+    """Its token has not been judged. (A lost attempt's is never judged, so that nobody is asked in vain.)"""
+    return any(result.check is Check.CAPTCHA and result.outcome is TraceOutcome.NOT_EVALUATED for result in trace)
 
 
 def _broken(check: Check) -> CheckResult:
@@ -74,7 +151,7 @@ def _broken(check: Check) -> CheckResult:
 
 
 def _unjudged(attempt: Attempt) -> Verdict:
-    first, *others = (check for check, _function in CHECKS)
+    first, *others = Check
     trace = (_broken(first), *(CheckResult(check, TraceOutcome.NOT_EVALUATED) for check in others))
     return Verdict(
         verdict=VerdictKind.BLOCK,

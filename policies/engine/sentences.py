@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Final
 
 from accounts.countries import name_of
-from policies.engine.names import Direction, NumberClass, Reason, VerdictKind
+from policies.engine.limits import LimitName
+from policies.engine.names import Channel, Direction, NumberClass, Reason, VerdictKind
 from policies.engine.numbers import calling_prefix
 from policies.engine.types import Verdict
 
@@ -30,6 +31,14 @@ CLASS_WORDS: Final = MappingProxyType(
         NumberClass.UNKNOWN: "numbers of unknown class",
     }
 )
+CHANNEL_WORDS: Final = MappingProxyType(
+    {
+        Channel.PHONE_CALL: "phone calls",
+        Channel.SMS: "SMS",
+        Channel.WEB_CALL: "web calls",
+        Channel.CHAT: "chats",
+    }
+)
 _VERDICT_WORDS: Final = MappingProxyType(
     {
         VerdictKind.ALLOW: "Allowed",
@@ -38,16 +47,57 @@ _VERDICT_WORDS: Final = MappingProxyType(
         VerdictKind.BLOCK: "Blocked",
     }
 )
+LIMIT_WORDS: Final = MappingProxyType(
+    {
+        LimitName.IP_DESTINATION: "attempts from one IP address to one number",
+        LimitName.IP_DESTINATION_DAY: "attempts from one IP address to one number in a day",
+        LimitName.IP: "attempts from one IP address",
+        LimitName.IP_56: "attempts from one IPv6 network (/56)",
+        LimitName.IP_48: "attempts from one IPv6 network (/48)",
+        LimitName.DESTINATION: "attempts to one number",
+        LimitName.DESTINATION_PREFIX: "attempts to one prefix (numbers that differ in the last four digits)",
+        LimitName.DESTINATIONS_PER_IP: "different numbers from one IP address",
+        LimitName.COUNTRIES_PER_IP: "different countries from one IP address",
+        LimitName.SUBJECT: "attempts of one end user",
+        LimitName.KEY: "attempts with one public key",
+        LimitName.PHONE_NUMBER: "attempts from one of our phone numbers",
+        LimitName.WORKSPACE: "attempts in the whole workspace",
+        LimitName.CALLER: "calls of one caller, who is guarded above it",
+        LimitName.CALLER_FLOOD: "calls of one caller, who is turned away above it",
+        LimitName.CALLED_NUMBER: "calls to one of our phone numbers, guarded above it",
+        LimitName.SHORT_CALLS: "short calls of one caller, who is guarded above it",
+        LimitName.RUNNING_KEY: "running calls with one public key",
+        LimitName.RUNNING_NEW_PREFIX: "running calls to one prefix never called before",
+        LimitName.RUNNING_WORKSPACE: "running calls in the whole workspace",
+        LimitName.SPEND_KEY: "money spent with one public key",
+        LimitName.SPEND_WORKSPACE: "money spent in the whole workspace",
+        LimitName.SPEND_NEW_DESTINATIONS: "money spent on prefixes never called before",
+        LimitName.SPEND_NEW_COUNTRY: "money spent on prefixes never called before in one country",
+        LimitName.CALL_SECONDS: "seconds that one call may last",
+    }
+)
 _PLAIN: Final = MappingProxyType(
     {
-        Reason.UNKNOWN_NUMBER: "the phone number does not belong to this workspace.",
+        Reason.BAD_SIGNATURE: "the signature does not fit what was sent.",
+        Reason.UNKNOWN_KEY: "no gate key of this workspace was shown.",
+        Reason.KEY_DISABLED: "the public key is no longer in use.",
+        Reason.ORIGIN_NOT_ALLOWED: "the web page is not among the web sites that may use this key.",
+        Reason.UNKNOWN_NUMBER: "the phone number does not belong to this workspace, or not to this key.",
         Reason.NO_POLICY: "this phone number follows no country policy.",
         Reason.CHANNEL_DISABLED: "this channel is not available.",
         Reason.EXTENSION_NOT_ALLOWED: "the number carries an extension, which would be dialled after it.",
         Reason.SIP_WITHOUT_NUMBER: "the SIP address holds no phone number.",
         Reason.WITHHELD_NUMBER: "the number is withheld, and only listed countries may call.",
         Reason.HELD: "a temporary hold covers this attempt.",
+        Reason.LISTED: "the other side is on this workspace's block list.",
         Reason.CAPTCHA_REQUIRED: "a captcha must be solved first.",
+        Reason.CAPTCHA_FAILED: "the captcha was not accepted.",
+        Reason.KYC_REQUIRED: "the end user's identity must be confirmed first.",
+        Reason.KYC_EXPIRED: "the end user's identity was confirmed, and that confirmation has expired.",
+        Reason.RATE_LIMITED: "there were too many attempts in a short time.",
+        Reason.SPEND_CAP_REACHED: "the money that may be spent on this is used up for now.",
+        Reason.CONCURRENCY_CAP_REACHED: "as many calls as allowed are running already.",
+        Reason.AWAITING_APPROVAL: "somebody else has to approve this first.",
         Reason.DEGRADED: "the attempt could not be judged, and what cannot be judged is not let through.",
     }
 )
@@ -77,6 +127,8 @@ def sentence_for(
     """The same from the parts that a stored decision keeps."""
     if reason is None:
         return "Allowed."
+    if reason == Reason.WITHHELD_NUMBER and verdict == VerdictKind.GUARD:
+        return "Guarded: the number is withheld."
     said = _PLAIN.get(reason) or _about_peer(reason, direction, _place(country, e164), country, number_class)
     return f"{_VERDICT_WORDS[verdict]}: {said}"
 

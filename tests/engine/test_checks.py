@@ -6,7 +6,7 @@ import pytest
 
 from policies.engine import defaults
 from policies.engine.types import Direction, NumberClass, RuleAction
-from tests.engine.worlds import OPEN, judge, make_rules, make_snapshot
+from tests.engine.worlds import KEY, OPEN, judge, make_rules, make_snapshot, with_key
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_leaves_ordinary_classes_to_the_country_list(text: str) -> None:
 @pytest.mark.parametrize("text", ["+18002345678", "+18882345678", "+448001234567"])
 def test_dials_toll_free_numbers_for_backends_and_not_for_public_keys(text: str) -> None:
     assert judge("outbound", text, OPEN).verdict == "allow"
-    assert judge("outbound", text, OPEN, public_key="pk_example").reason == "number_class_blocked"
+    assert judge("outbound", text, with_key(OPEN), public_key=KEY).reason == "number_class_blocked"
 
 
 @pytest.mark.parametrize("text", ["+380652123456", "+380692123456", "+380711234567", "+380721234567"])

@@ -14,6 +14,7 @@ from policies.engine.decide import decide
 from policies.engine.types import (
     Attempt,
     Channel,
+    Check,
     Direction,
     DirectionRules,
     PolicySnapshot,
@@ -60,7 +61,7 @@ def test_judges_any_json_value_without_needing_its_safety_net(value: Any, snapsh
 
     assert not verdict.degraded
     checks = [result.check.value for result in verdict.trace]
-    assert checks == ["number", "sanctions", "holds", "number_class", "country"]
+    assert checks == [check.value for check in Check]
     assert (verdict.reason is None) == (verdict.verdict == VerdictKind.ALLOW)
     assert verdict == decide(attempt, snapshot)
     assert verdict.verdict != VerdictKind.CHALLENGE or attempt.direction == Direction.OUTBOUND
@@ -77,6 +78,7 @@ def test_answers_in_the_published_shape() -> None:
         "reasons": ["sanctioned_country", "country_not_allowed"],
         "peer": {"e164": "+5351234567", "country": "CU", "number_class": "mobile", "flags": []},
         "trace": [
+            {"check": "door", "outcome": "skipped", "value": None, "threshold": "not given"},
             {
                 "check": "number",
                 "outcome": "pass",
@@ -87,6 +89,10 @@ def test_answers_in_the_published_shape() -> None:
             {"check": "holds", "outcome": "pass", "value": None, "threshold": None},
             {"check": "number_class", "outcome": "pass", "value": "mobile", "threshold": "mobile: allow"},
             {"check": "country", "outcome": "fail", "value": "CU", "threshold": "CA US"},
+            {"check": "captcha", "outcome": "skipped", "value": None, "threshold": "none is asked for"},
+            {"check": "kyc", "outcome": "skipped", "value": None, "threshold": "no level is asked for"},
+            {"check": "limits", "outcome": "not_evaluated", "value": None, "threshold": None},
+            {"check": "caps", "outcome": "not_evaluated", "value": None, "threshold": None},
         ],
         "counterfactuals": [],
         "policy": {"id": 3, "revision": 7},
@@ -168,7 +174,7 @@ def test_dials_no_number_on_web_channels() -> None:
     verdict = judge("outbound", None, channel="web_call")
 
     assert verdict.verdict == "allow"
-    assert [line.check.value for line in verdict.trace if line.outcome.value != "skipped"] == ["holds"]
+    assert [line.check.value for line in verdict.trace if line.outcome.value != "skipped"] == ["holds", "limits"]
 
 
 def test_judges_a_number_that_a_web_channel_carries_nevertheless() -> None:
@@ -204,7 +210,7 @@ def test_blocks_as_degraded_when_the_snapshot_is_broken() -> None:
     verdict = judge("outbound", "+14155552671", broken)
 
     assert (verdict.verdict, verdict.reason, verdict.degraded) == ("block", "degraded", True)
-    assert len(verdict.trace) == 5
+    assert len(verdict.trace) == 10
     assert verdict.as_dict()["degraded"] is True
 
 

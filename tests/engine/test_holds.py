@@ -13,7 +13,7 @@ from policies.engine import counterfactuals
 from policies.engine.counterfactuals import length_of
 from policies.engine.decide import decide
 from policies.engine.types import Attempt, Channel, Direction, Holds, HoldScope, HoldSnapshot, Snapshot, VerdictKind
-from tests.engine.worlds import LISTING, OPEN, OURS, judge, make_attempt, outcome
+from tests.engine.worlds import LISTING, OPEN, OURS, judge, make_attempt, outcome, with_key
 
 END = 1_780_000_000_000
 CALLER = "+14155552671"
@@ -25,7 +25,7 @@ def make_hold(scope: str, value: str = "", *, pk: int = 9, expires_at_ms: int = 
 
 
 def holding(*holds: HoldSnapshot, snapshot: Snapshot = OPEN) -> Snapshot:
-    return replace(snapshot, holds=Holds.of(holds))
+    return with_key(replace(snapshot, holds=Holds.of(holds)), key="pk_site")
 
 
 COVERING = [

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from policies.engine.decide import decide
 from policies.engine.types import (
     Attempt,
     Channel,
+    Counts,
     Direction,
     DirectionRules,
+    KeySnapshot,
     NumberSnapshot,
     PolicySnapshot,
     RulesMode,
@@ -37,6 +40,26 @@ def make_snapshot(
     return Snapshot(1, 12, "US", numbers={OURS: number}, policies={3: policy})
 
 
+KEY = "pk_example"
+SITE = "https://www.example.com"
+
+
+def make_key(**values: Any) -> KeySnapshot:
+    facts = {
+        "id": 5,
+        "key": KEY,
+        "active": True,
+        "domains": frozenset({"www.example.com"}),
+        "channels": frozenset(Channel),
+    }
+    return KeySnapshot(**(facts | values))
+
+
+def with_key(snapshot: Snapshot, **values: Any) -> Snapshot:
+    key = make_key(**values)
+    return replace(snapshot, keys={**snapshot.keys, key.key: key})
+
+
 OPEN_RULES = DirectionRules(mode=RulesMode.UNRESTRICTED)
 LISTING = make_snapshot()
 OPEN = make_snapshot(inbound=OPEN_RULES, outbound=OPEN_RULES)
@@ -50,7 +73,8 @@ def make_attempt(direction: str, peer: Any, **values: Any) -> Attempt:
 
 
 def judge(direction: str, peer: Any, snapshot: Snapshot = LISTING, **values: Any) -> Verdict:
-    return decide(make_attempt(direction, peer, **values), snapshot)
+    counts, at_ms = values.pop("counts", Counts()), values.pop("at_ms", None)
+    return decide(make_attempt(direction, peer, **values), snapshot, counts, at_ms=at_ms)
 
 
 def outcome(verdict: Verdict, check: str) -> str:
