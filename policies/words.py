@@ -10,7 +10,7 @@ import phonenumbers
 
 from accounts.countries import flag, name_of
 from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, VerdictKind
-from policies.engine.sentences import sentence_for
+from policies.engine.sentences import LIMIT_WORDS, sentence_for
 
 REASONS: Final = MappingProxyType(
     {
@@ -163,6 +163,11 @@ def check(code: str, outcome: str) -> tuple[str, str]:
     name, passed, failed = CHECKS.get(code, (code.replace("_", " ").capitalize(), "", ""))  # type: ignore[call-overload]
     said = {"pass": passed, "fail": failed, "skipped": "Does not apply to this attempt"}
     return name, said.get(outcome, "Not asked, since it was decided before")
+
+
+def limit(name: str) -> str:
+    """What is limited: ip_destination → "attempts from one IP address to one number"."""
+    return LIMIT_WORDS.get(name, name.replace("_", " "))  # type: ignore[call-overload]
 
 
 def number_class(code: str) -> str:
