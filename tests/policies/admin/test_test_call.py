@@ -82,7 +82,7 @@ def test_a_public_key_counts_as_one(viewer, number):
     toll_free = {"peer": "+18005550123", "direction": "outbound"}
 
     assert "Allowed." in tried(viewer, **toll_free)
-    assert "toll-free numbers are restricted" in tried(viewer, **toll_free, public_key="pk_1")
+    assert "kind of number blocked" in tried(viewer, **toll_free, public_key="pk_1")
 
 
 @pytest.mark.parametrize("field", ["peer", "number", "ip", "public_key", "direction", "channel", "recorded"])
