@@ -109,7 +109,8 @@ class ThroughRest(APIView):
             to_number=details["to_number"],
             call_reference=details["call_id"],
         )
-        return Response(orjson.loads(inbound_judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started).answer))
+        answered = inbound_judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started)
+        return Response(orjson.loads(answered.answer))
 
 
 def _is_signed(body: bytes, request: HttpRequest | Request) -> bool:

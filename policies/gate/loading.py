@@ -19,8 +19,17 @@ from accounts.scoping import scoped, unscoped
 from accounts.workspaces import WebhookSecret
 from policies import held
 from policies.engine.limits import Limits
-from policies.engine.rules import MalformedRules, read_kyc_rules, read_limits
-from policies.engine.types import Approval, Holds, KeySnapshot, NumberSnapshot, PolicySnapshot, Snapshot
+from policies.engine.reading import MalformedRules, read_limits
+from policies.engine.types import (
+    Approval,
+    Channel,
+    Holds,
+    KeySnapshot,
+    KycRules,
+    NumberSnapshot,
+    PolicySnapshot,
+    Snapshot,
+)
 from policies.models import CountryPolicy, PhoneNumber
 
 logger = logging.getLogger(__name__)
@@ -203,7 +212,7 @@ def _key(row: PublicKey) -> KeySnapshot:
         captcha=row.captcha,
         captcha_threshold=row.captcha_threshold,
         kyc_level=row.kyc_level,
-        kyc_rules=read_kyc_rules(row.kyc_rules),
+        kyc_rules=_kyc_rules(row.kyc_rules),
         limits=_limits(row.limits),
         observing=row.mode == PublicKey.Mode.OBSERVING,
     )
@@ -249,6 +258,15 @@ def _limits(stored: Any) -> Limits:
     except MalformedRules as problem:
         logger.error("Stored limits cannot be read (%s); the factory's hold instead.", problem)
         return {}
+
+
+def _kyc_rules(stored: Any) -> KycRules:
+    """As with limits; here the safe reading is to ask everybody for the highest level."""
+    try:
+        return KycRules.from_dict(stored or {})
+    except MalformedRules as problem:
+        logger.error("Stored KYC rules cannot be read (%s); the highest level is asked for instead.", problem)
+        return KycRules({channel.value: KycRecord.Level.ENHANCED.value for channel in Channel})
 
 
 def _milliseconds(moment: datetime | None) -> int | None:
