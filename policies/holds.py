@@ -7,23 +7,22 @@ the audit entry, and UponAI's lists.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.db import models, transaction
 
 from accounts import audit
 from accounts.audit import Acting
-from accounts.scoping import current_workspace_id, unscoped
+from accounts.scoping import current_workspace_id
 from accounts.workspaces import taking_turns
 from policies import bells
 from policies.changes import make_due, tell
+from policies.ending import settle_each
 from policies.held import changes_lists
 from policies.hold_input import WantedHold, wanted_hold
 from policies.models import Hold, SyncTarget
 
 __all__ = ["brake", "impose", "lift", "settle_expired"]
-
-SETTLE_AT_MOST: Final = 500
 
 
 def impose(
@@ -101,19 +100,7 @@ def lift(*, hold: Hold, acting_user: Acting, now: datetime) -> Hold:
 
 def settle_expired(*, now: datetime) -> int:
     """Carries the end of every hold through that has run out. Answers how many."""
-    with unscoped(reason="the sweep serves every workspace"):
-        rows = Hold.objects.filter(settled_at=None, expires_at__lte=now).order_by("expires_at", "pk")
-        due = list(rows.values_list("workspace_id", "pk")[:SETTLE_AT_MOST])
-    settled = 0
-    for workspace_id, pk in due:
-        with taking_turns(workspace_id):
-            # It may have been extended or settled since.
-            rows = Hold.objects.select_for_update().filter(pk=pk, settled_at=None, expires_at__lte=now)
-            hold: Hold | None = rows.first()
-            if hold is not None:
-                _settle(hold, now=now)
-                settled += 1
-    return settled
+    return settle_each(lambda: Hold.objects.filter(settled_at=None), _settle, now=now)
 
 
 def _unsettled(wanted: WantedHold) -> Hold | None:

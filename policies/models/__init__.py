@@ -2,10 +2,11 @@
 
 from policies.models.country_policies import CountryPolicy, PolicyRevision, every_country
 from policies.models.decisions import Decision, DecisionOutcome, Dial, KnownPrefix, RefusedWebhook
-from policies.models.exceptions import Hold, ListEntry, Open
+from policies.models.exceptions import BlockedCaller, Hold, ListEntry, Open, Trusted
 from policies.models.phone_numbers import PhoneNumber, SyncTarget
 
 __all__ = [
+    "BlockedCaller",
     "CountryPolicy",
     "Decision",
     "DecisionOutcome",
@@ -18,5 +19,6 @@ __all__ = [
     "PolicyRevision",
     "RefusedWebhook",
     "SyncTarget",
+    "Trusted",
     "every_country",
 ]

@@ -65,6 +65,7 @@ class Decision(WorkspaceModel):
                 name="decision_newest_blocked",
             ),
             models.Index(fields=["workspace", "phone_number", "-at"], name="decision_of_phone_number"),
+            models.Index(fields=["workspace", "peer", "-at"], name="decision_of_peer"),
             models.Index(
                 fields=["workspace", "-at"], condition=~models.Q(would_be=""), name="decision_newest_observed"
             ),

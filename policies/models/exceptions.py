@@ -123,6 +123,15 @@ class Open(WorkspaceModel):
     def __str__(self) -> str:
         return f"{self.get_scope_display()} {self.value}".strip()
 
+    def state(self, now: datetime) -> str:
+        """in_force, closed or expired."""
+        if self.closed_at is not None:
+            return "closed"
+        return "in_force" if now < self.expires_at else "expired"
+
+    def is_in_force(self, now: datetime) -> bool:
+        return self.state(now) == "in_force"
+
 
 class ListEntry(WorkspaceModel):
     """Somebody who is trusted, or a caller who is blocked, for good or until a day. Written by `lists` alone."""
@@ -155,6 +164,30 @@ class ListEntry(WorkspaceModel):
             ),
             models.CheckConstraint(condition=~models.Q(reason=""), name="list_entry_has_a_reason"),
         ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"], condition=models.Q(expires_at__isnull=False), name="list_entry_that_ends"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_list_display()}: {self.value}"
+
+    def is_in_force(self, now: datetime) -> bool:
+        return self.expires_at is None or now < self.expires_at
+
+
+class Trusted(ListEntry):
+    """The entries of one list, which have a page of their own."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "trusted entry"
+        verbose_name_plural = "trusted"
+
+
+class BlockedCaller(ListEntry):
+    """The entries of the other list."""
+
+    class Meta:
+        proxy = True

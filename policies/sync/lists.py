@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
 from policies import held
 from policies.engine.holds import HoldSnapshot
 from policies.engine.names import Direction, HoldScope
+from policies.engine.numbers import understand
+from policies.engine.prefixes import countries_of
 from policies.engine.rules import DirectionRules
 from policies.models import PolicyRevision, SyncTarget
 from policies.uponai import payloads
@@ -39,14 +42,17 @@ class CountryLists:
         return all(payloads.same_lists(mine[name], theirs[name]) for name in mine)
 
 
-def desired(revision: PolicyRevision, *, e164: str, holds: Sequence[HoldSnapshot]) -> CountryLists:
-    """What UponAI is to have of a number: its policy's lists without what is held, see `held.of_lists`.
+def desired(
+    revision: PolicyRevision, *, e164: str, holds: Sequence[HoldSnapshot], opens: Sequence[HoldSnapshot] = ()
+) -> CountryLists:
+    """What UponAI is to have of a number: its policy's lists with what is open for a time and without what is held,
+    see `held.opens_of_lists` and `held.of_lists`.
 
     Sanctioned countries are never sent as allowed.
     """
     return CountryLists(
-        _sendable(revision.inbound, Direction.INBOUND, e164, holds),
-        _sendable(revision.outbound, Direction.OUTBOUND, e164, holds),
+        _sendable(revision.inbound, Direction.INBOUND, e164, holds, opens),
+        _sendable(revision.outbound, Direction.OUTBOUND, e164, holds, opens),
     )
 
 
@@ -54,7 +60,7 @@ def desired_of(target: SyncTarget, *, now: datetime) -> CountryLists:
     number = target.phone_number
     revision = number.policy.current_revision
     assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
-    return desired(revision, e164=number.e164, holds=held.of_lists(now))
+    return desired(revision, e164=number.e164, holds=held.of_lists(now), opens=held.opens_of_lists(now))
 
 
 def observed(phone_number: dict[str, Any]) -> CountryLists:
@@ -72,7 +78,11 @@ def of_number(number: payloads.ProviderNumber) -> CountryLists:
 
 
 def _sendable(
-    rules: dict[str, Any], direction: Direction, e164: str, holds: Sequence[HoldSnapshot]
+    rules: dict[str, Any],
+    direction: Direction,
+    e164: str,
+    holds: Sequence[HoldSnapshot],
+    opens: Sequence[HoldSnapshot],
 ) -> tuple[str, ...] | None:
     mine = [hold for hold in holds if hold.direction in (None, direction)]
     if {(HoldScope.WORKSPACE, ""), (HoldScope.PHONE_NUMBER, e164)} & {(hold.scope, hold.value) for hold in mine}:
@@ -84,5 +94,20 @@ def _sendable(
             return None
         # "No restriction" cannot leave one country out, so all the others are named.
         countries = tuple(sorted(CODES))
+    opened = (_opened(open_, e164) for open_ in opens if open_.direction in (None, direction))
+    countries = tuple(sorted({*countries, *chain.from_iterable(opened)}))
     kept = tuple(code for code in countries if code not in closed and not is_sanctioned(code))
     return kept or (NO_TELEPHONES,)
+
+
+def _opened(open_: HoldSnapshot, e164: str) -> frozenset[str]:
+    """The countries that UponAI must not refuse meanwhile, for this console to have the say. Named one by one: nothing
+    that is open for a time lifts a list."""
+    if open_.scope == HoldScope.COUNTRY:
+        return frozenset({open_.value})
+    if open_.scope == HoldScope.PEER:
+        country = understand(open_.value, role="destination").country
+        return frozenset({country} if country else ())
+    if open_.scope == HoldScope.PREFIX:
+        return countries_of(open_.value)
+    return CODES if open_.value == e164 else frozenset()

@@ -1,0 +1,139 @@
+"""Opens: temporary exceptions that let through what a class or country rule would not. They end by themselves.
+
+An open ends at its `expires_at` by comparison of times, not by a job. `settle_expired` only carries the end through:
+the audit entry, and UponAI's lists.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+from accounts import audit
+from accounts.audit import Acting
+from accounts.scoping import current_workspace_id
+from accounts.workspaces import taking_turns
+from policies.changes import make_due, tell
+from policies.ending import settle_each
+from policies.exception_input import Wanted
+from policies.held import opens_lists
+from policies.models import Open, SyncTarget
+from policies.open_input import wanted_open
+
+__all__ = ["close", "open_temporarily", "settle_expired"]
+
+
+def open_temporarily(
+    *,
+    workspace_id: int,
+    scope: str,
+    value: Any,
+    reason: str,
+    expires_at: datetime,
+    acting_user: Acting,
+    now: datetime,
+    direction: str | None = None,
+    channel: str | None = None,
+) -> Open:
+    """Lets something through until `expires_at`. What is open already stays open longer, never shorter.
+
+    Raises Refused naming each field.
+    """
+    with taking_turns(workspace_id):
+        wanted = wanted_open(
+            scope=scope,
+            value=value,
+            direction=direction,
+            channel=channel,
+            reason=reason,
+            expires_at=expires_at,
+            now=now,
+        )
+        present = Open.objects.select_for_update().filter(settled_at=None, **wanted.same_thing).first()
+        if present is not None and not present.is_in_force(now):
+            _settle(present, now=now)
+            present = None
+        if present is None:
+            return _begin(wanted, acting_user=acting_user, now=now)
+        return _extend(present, wanted, acting_user=acting_user, now=now)
+
+
+def close(*, open_: Open, acting_user: Acting, now: datetime) -> Open:
+    """Ends an open at once. One that has ended stays as it is."""
+    with taking_turns(open_.workspace_id):
+        locked: Open = Open.objects.select_for_update().get(pk=open_.pk)
+        if locked.settled_at is not None:
+            return locked
+        if not locked.is_in_force(now):
+            return _settle(locked, now=now)
+        locked.closed_at, locked.closed_by = now, audit.label_of(acting_user)
+        _end(locked, now=now)
+        _tell(locked, "close", acting_user=acting_user, now=now, before=_facts(locked), after={"closed_at": now})
+    return locked
+
+
+def settle_expired(*, now: datetime) -> int:
+    """Carries the end of every open through that has run out. Answers how many."""
+    return settle_each(lambda: Open.objects.filter(settled_at=None), _settle, now=now)
+
+
+def _begin(wanted: Wanted, *, acting_user: Acting, now: datetime) -> Open:
+    open_ = Open(
+        workspace_id=current_workspace_id(),
+        **wanted.same_thing,
+        reason=wanted.reason,
+        opened_by=audit.label_of(acting_user),
+        opened_at=now,
+        expires_at=wanted.expires_at,
+    )
+    open_.save(force_insert=True)
+    _make_lists_due(open_, now=now)
+    _tell(open_, "begin", acting_user=acting_user, now=now, after=_facts(open_), reason=open_.reason)
+    return open_
+
+
+def _extend(open_: Open, wanted: Wanted, *, acting_user: Acting, now: datetime) -> Open:
+    before = _facts(open_)
+    open_.expires_at = max(open_.expires_at, wanted.expires_at)
+    open_.reason = wanted.reason
+    open_.save()
+    _tell(open_, "extend", acting_user=acting_user, now=now, before=before, after=_facts(open_), reason=open_.reason)
+    return open_
+
+
+def _settle(open_: Open, *, now: datetime) -> Open:
+    _end(open_, now=now)
+    _tell(open_, "expire", acting_user=None, now=now, before=_facts(open_), after={"expired_at": open_.expires_at})
+    return open_
+
+
+def _end(open_: Open, *, now: datetime) -> None:
+    open_.settled_at = now
+    open_.save()
+    _make_lists_due(open_, now=now)
+
+
+def _make_lists_due(open_: Open, *, now: datetime) -> None:
+    if not opens_lists(open_):
+        return
+    targets: models.QuerySet[SyncTarget] = SyncTarget.objects.all()
+    if open_.scope == "phone_number":
+        targets = targets.filter(phone_number__e164=open_.value)
+    make_due(targets, now=now)
+
+
+def _tell(open_: Open, action: str, *, acting_user: Acting, now: datetime, **entry: Any) -> None:
+    tell(open_.workspace_id, action=f"open.{action}", subject=open_, acting_user=acting_user, now=now, **entry)
+
+
+def _facts(open_: Open) -> dict[str, Any]:
+    return {
+        "scope": open_.scope,
+        "value": open_.value,
+        "direction": open_.direction or None,
+        "channel": open_.channel or None,
+        "expires_at": open_.expires_at,
+        "reason": open_.reason,
+    }
