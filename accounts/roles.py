@@ -36,12 +36,17 @@ def _edit(app: str, *models_: str) -> frozenset[str]:
 
 _TRAFFIC = (
     _view("policies", "phonenumber", "countrypolicy", "policyrevision", "decision", "synctarget", "hold")
+    | _view("policies", "open", "trusted", "blockedcaller")
     | _view("monitoring", "call", "usagebucket")
     | _view("accounts", "publickey", "workspace")
 )
 _KYC = _view("accounts", "kycrecord", "subject")
 _AUDIT = _view("accounts", "auditentry")
-_POLICY = _edit("policies", "phonenumber", "countrypolicy", "hold") | _edit("accounts", "publickey")
+_POLICY = (
+    _edit("policies", "phonenumber", "countrypolicy", "hold")
+    | _edit("policies", "open", "trusted", "blockedcaller")
+    | _edit("accounts", "publickey")
+)
 _REVIEW = _edit("accounts", "kycrecord", "subject")
 
 PERMISSIONS: dict[Role, frozenset[str]] = {

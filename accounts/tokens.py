@@ -28,6 +28,7 @@ EVERYTHING = "*"
 RESOURCES = [
     "approvals",
     "audit-log",
+    "blocked-callers",
     "blocked-calls",
     "calls",
     "country-policies",

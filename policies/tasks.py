@@ -8,7 +8,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from policies import bells, holds, running_calls
+from policies import bells, holds, lists, opens, running_calls
 from policies.gate import recorder, snapshots
 from policies.sync import push
 
@@ -51,7 +51,8 @@ def _push_due(first: list[int]) -> None:
 def sweep_holds(**_: object) -> None:
     """Carries through what has run out, and rings for running calls that are due to be ended."""
     now = timezone.now()
-    holds.settle_expired(now=now)
+    for exceptions in (holds, opens, lists):
+        exceptions.settle_expired(now=now)
     for hold_id in running_calls.due_holds(now=now):
         bells.ring_end_calls(hold_id)
 

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from policies import tasks
-from policies.models import SyncTarget
+from policies import lists, opens, tasks
+from policies.models import ListEntry, Open, SyncTarget
 from tests.factories import make_phone_number, moment
 
 
@@ -81,3 +82,16 @@ def test_keeps_threads_free_while_uponai_hangs(workspace, answers_slowly):
 
     assert answers_slowly[0] <= tasks.PUSHES_AT_ONCE
     assert min(SyncTarget._base_manager.values_list("attempts", flat=True)) >= 1
+
+
+@pytest.mark.django_db
+def test_the_sweep_carries_the_end_of_opens_and_of_list_entries_through(in_workspace):
+    then = moment() - timedelta(hours=2)
+    facts = {"reason": "for an hour", "expires_at": then + timedelta(hours=1), "acting_user": None, "now": then}
+    opens.open_temporarily(workspace_id=in_workspace.pk, scope="country", value="KE", **facts)
+    lists.block_caller(workspace_id=in_workspace.pk, scope="prefix", value="+4474", **facts)
+
+    tasks.sweep_holds()
+
+    assert Open.objects.get().settled_at is not None
+    assert not ListEntry.objects.exists()
