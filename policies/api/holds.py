@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
-from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.inputs import Body, Flag, Text, filter_set, one_of
-from accounts.api.problems import Unprocessable
-from accounts.api.views import ApiView, ApiViewSet
+from accounts.api.views import ApiView
 from policies import holds
 from policies.api.edits import LONGEST_REASON, refusals
-from policies.engine.names import Channel, Direction
+from policies.api.exceptions import VALUES, Making, TemporaryExceptions, TemporarySerializer
 from policies.hold_input import LONGEST, LONGEST_VALUE
 from policies.models import Hold
 
 _ENDS = f"When it ends by itself; at most {LONGEST.days} days ahead."
 _STOPS = "Also stop the calls at UponAI that are running and that it covers."
-_DIRECTIONS = [(name.value, name.value) for name in Direction]
-_CHANNELS = [(name.value, name.value) for name in Channel]
 _SHOWN_ONLY = ("id", "state", "imposed_at", "imposed_by", "lifted_at", "lifted_by", "calls_ended")
 
 
-class HoldSerializer(serializers.ModelSerializer):
+class HoldSerializer(TemporarySerializer):
     value = serializers.CharField(allow_null=True, help_text="Null for the workspace.")
-    direction = serializers.ChoiceField(choices=_DIRECTIONS, allow_null=True, help_text="Null: both.")
-    channel = serializers.ChoiceField(choices=_CHANNELS, allow_null=True, help_text="Null: all.")
-    state = serializers.SerializerMethodField()
     lifted_by = serializers.CharField(allow_null=True)
     calls_ended = serializers.IntegerField(help_text="Running calls that were stopped because of it.")
+    nulls = ("value", "direction", "channel", "lifted_by")
 
     class Meta:
         model = Hold
@@ -42,14 +33,6 @@ class HoldSerializer(serializers.ModelSerializer):
             *("id", "scope", "value", "direction", "channel", "reason", "state"),
             *("imposed_at", "imposed_by", "expires_at", "lifted_at", "lifted_by", "calls_ended"),
         )
-
-    @extend_schema_field({"type": "string", "enum": ["in_force", "lifted", "expired"]})
-    def get_state(self, hold: Hold) -> str:
-        return hold.state(timezone.now())
-
-    def to_representation(self, hold: Hold) -> dict[str, Any]:
-        shown: dict[str, Any] = super().to_representation(hold)
-        return shown | {name: shown[name] or None for name in ("value", "direction", "channel", "lifted_by")}
 
 
 class Ending(Body):
@@ -62,7 +45,7 @@ class Ending(Body):
     end_running_calls = Flag(required=False, help_text=_STOPS)
 
 
-class ImposeHold(Ending):
+class ImposeHold(Ending, Making):
     """Imposing what is held already holds it longer, never shorter."""
 
     scope = serializers.ChoiceField(choices=Hold.Scope.choices)
@@ -71,43 +54,17 @@ class ImposeHold(Ending):
         allow_null=True,
         allow_blank=True,
         max_length=LONGEST_VALUE,
-        help_text="By scope: an E.164 number, a public key, a prefix such as +4474, an ISO country, an IP address or "
-        "range, a subject. Nothing for the workspace.",
+        help_text=f"{VALUES} Nothing for the workspace.",
     )
-    direction = serializers.ChoiceField(
-        choices=_DIRECTIONS, required=False, allow_null=True, help_text="Both, if left out."
-    )
-    channel = serializers.ChoiceField(choices=_CHANNELS, required=False, allow_null=True, help_text="All, if left out.")
 
 
-ALL = OpenApiParameter("all", str, enum=["1"], description="Also those that have ended or were lifted.")
-
-
-class Holds(ListModelMixin, ApiViewSet):
+class Holds(TemporaryExceptions):
     """Temporary blocks."""
 
     scope_resource = "holds"
     queryset = Hold.objects.all()
     serializer_class = HoldSerializer
     filterset_class = filter_set("HoldFilters", scope=one_of(Hold.Scope.values))
-    cursor_ordering = ("-id",)
-
-    def get_queryset(self) -> QuerySet[Hold]:
-        rows = super().get_queryset()
-        if self.action != "list" or self._wants_all():
-            return rows
-        return rows.filter(settled_at=None, expires_at__gt=timezone.now())
-
-    def _wants_all(self) -> bool:
-        wanted = self.request.query_params.get("all")
-        if wanted not in (None, "1"):
-            raise Unprocessable.one("all", "invalid", "all can only be 1.")
-        return wanted == "1"
-
-    @extend_schema(parameters=[ALL])
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """What is held now, the newest first."""
-        return super().list(request, *args, **kwargs)
 
     @extend_schema(
         request=ImposeHold,
@@ -131,17 +88,13 @@ class Holds(ListModelMixin, ApiViewSet):
         """Holds something. The gate obeys at once; UponAI's country lists follow where they can say it."""
         given = {"value": None} | ImposeHold.checked(request.data)
         with refusals():
-            hold = holds.impose(
-                workspace_id=self.token.workspace_id, acting_user=self.token, now=timezone.now(), **given
-            )
-        response = self.answer(hold, status=201)
-        response["Location"] = self.reverse_action("detail", kwargs={"pk": hold.pk})
-        return response
+            hold = holds.impose(workspace_id=self.token.workspace_id, **given, **self.acting())
+        return self.made(hold)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Lifts the hold. One that has ended stays as it is."""
-        holds.lift(hold=self.get_object(), acting_user=self.token, now=timezone.now())
+        holds.lift(hold=self.get_object(), **self.acting())
         return Response(status=204)
 
 

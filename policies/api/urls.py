@@ -1,14 +1,17 @@
-"""REST addresses of what is allowed: phone numbers, country policies, holds, decisions, sync."""
+"""REST addresses of what is allowed: phone numbers, country policies, what holds beside them, decisions, sync."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from policies.api import country_policies, decisions, holds, phone_numbers, sync
+from policies.api import blocked_callers, country_policies, decisions, holds, opens, phone_numbers, sync, trusted
 
 router = SimpleRouter()
 router.register("phone-numbers", phone_numbers.PhoneNumbers, "phone-number")
 router.register("country-policies", country_policies.CountryPolicies, "country-policy")
 router.register("holds", holds.Holds, "hold")
+router.register("opens", opens.Opens, "open")
+router.register("trusted", trusted.TrustedEntries, "trusted")
+router.register("blocked-callers", blocked_callers.BlockedCallers, "blocked-caller")
 router.register("decisions", decisions.Decisions, "decision")
 router.register("blocked-calls", decisions.BlockedCalls, "blocked-call")
 
