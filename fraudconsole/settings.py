@@ -236,6 +236,13 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Each of these is a list of its own though all are called scope.
+    "ENUM_NAME_OVERRIDES": {
+        "HoldScope": "policies.models.Hold.Scope",
+        "OpenScope": "policies.api.opens.SCOPES",
+        "TrustedScope": "policies.api.trusted.SCOPES",
+        "BlockedCallerScope": "policies.api.blocked_callers.SCOPES",
+    },
 }
 
 # --- The console's look ---------------------------------------------------------------------------
