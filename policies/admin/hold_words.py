@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -24,9 +25,22 @@ BRAKE_DOES = "No call, message, web call or chat is let through this console, in
 _NOTHING = {"": "nothing", "phone_call": "no phone call", "sms": "no SMS", "web_call": "no web call", "chat": "no chat"}
 
 
-def what(hold: Hold) -> str:
-    """The thing that is held: "Jamaica", "numbers that begin with +4474"."""
-    value = str(hold.value)
+NOTE = (
+    "This console obeys at once. A hold of everything, of one of our numbers or of a country is also brought to "
+    f"UponAI's country lists, which stand for calls and outbound SMS alike. {UNPROVEN}"
+)
+
+
+class Covering(Protocol):
+    """A hold, an open, or an entry of a list."""
+
+    scope: str
+    value: str
+
+
+def what(covering: Covering) -> str:
+    """The thing that it is about: "Jamaica", "numbers that begin with +4474"."""
+    value = str(covering.value)
     return {
         Hold.Scope.WORKSPACE: "everything",
         Hold.Scope.PHONE_NUMBER: f"our number {as_people_write(value)}",
@@ -36,7 +50,11 @@ def what(hold: Hold) -> str:
         Hold.Scope.COUNTRY: name_of(value),
         Hold.Scope.IP: f"the address {value}" if "/" not in value else f"the addresses {value}",
         Hold.Scope.SUBJECT: f"the end user {value}",
-    }[Hold.Scope(hold.scope)]
+    }[Hold.Scope(covering.scope)]
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def covers(hold: Hold) -> str:

@@ -7,26 +7,21 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
-from unfold.contrib.filters.admin import ChoicesRadioFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from accounts.admin.base import ConsoleAdmin, Problems, VerbForm, acting
+from accounts.admin.base import VerbForm, acting
 from accounts.admin.display import badge, time_cell
 from policies import holds
 from policies.actions import Refused
 from policies.admin import hold_words
+from policies.admin.exception_pages import MOST_SHOWN, ExceptionAdmin
 from policies.held import in_force
 from policies.models import Hold
 
-MOST_SHOWN: Final = 20
 LENGTHS: Final = (
     (15, "15 minutes"),
     (60, "1 hour"),
@@ -69,19 +64,15 @@ class HoldForm(VerbForm):
 
 
 @admin.register(Hold)
-class HoldAdmin(ConsoleAdmin):
+class HoldAdmin(ExceptionAdmin):
     form = HoldForm
-    refusals = (Refused,)
     empty_words = {
         "icon": "front_hand",
         "title": "Nothing was held yet",
         "text": "A hold blocks a number, key, country, prefix or address for a time, at once, and ends by itself.",
     }
-    list_display = ("held", "covered", "state", "reason", "imposed", "ends", "calls_ended")
-    list_display_links = ("held",)
-    list_filter = (("scope", ChoicesRadioFilter),)
-    list_before_template = "policies/hold_list_before.html"
-    change_form_outer_before_template = "policies/hold_before.html"
+    list_display = ("thing", "covered", "state", "reason", "made", "ends", "calls_ended")
+    moment, maker = "imposed_at", "imposed_by"
     search_fields = ("value", "reason", "imposed_by")
     search_help_text = "What is held, why or by whom"
     ordering = ("-imposed_at", "-pk")
@@ -89,20 +80,7 @@ class HoldAdmin(ConsoleAdmin):
         (None, {"fields": ("scope", "value", ("direction", "channel"))}),
         ("For how long, and why", {"fields": ("minutes", "reason", "end_running_calls")}),
     )
-    fieldsets_to_read = ((None, {"fields": ("held", "covered", "state", "reason", "imposed", "ends", "calls_ended")}),)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was imposed is lifted or imposed anew, never rewritten."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fieldsets if obj is None else self.fieldsets_to_read
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return () if obj is None else self.fieldsets_to_read[0][1]["fields"]
+    fields_to_read = list_display
 
     def run_verb(self, request: HttpRequest, row: Any, form: Any, *, creating: bool) -> Hold:
         given, actor = form.cleaned_data, acting(request)
@@ -117,12 +95,6 @@ class HoldAdmin(ConsoleAdmin):
             end_running_calls=given["end_running_calls"],
             **actor,
         )
-
-    def problems_of(self, refusal: Any) -> Problems:
-        found: dict[str, list[str]] = {}
-        for problem in refusal.problems:
-            found.setdefault("minutes" if problem.field == "expires_at" else problem.field, []).append(problem.detail)
-        return found
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         now, may_lift = timezone.now(), self.has_add_permission(request)
@@ -147,25 +119,22 @@ class HoldAdmin(ConsoleAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"title": "Hold something", "unproven": hold_words.UNPROVEN}
+        context = {"title": "Hold something", "note": hold_words.NOTE}
         return super().add_view(request, form_url, context | (extra_context or {}))
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        hold = Hold.objects.get(pk=obj.pk)
-        messages.success(request, hold_words.headline(hold))
-        return redirect("admin:policies_hold_changelist")
+    def say_made(self, request: HttpRequest, row: Any) -> None:
+        messages.success(request, hold_words.headline(Hold.objects.get(pk=row.pk)))
 
     # --- Buttons ------------------------------------------------------------------------------------
 
     def own_urls(self) -> list[Any]:
         return [
             ("brake/", "brake", self.brake_view),
-            ("<int:object_id>/lift/", "lift", self.lift_view),
+            ("<int:object_id>/lift/", "lift", self.ending(self._lift)),
         ]
 
     def brake_view(self, request: HttpRequest) -> HttpResponse:
-        if request.method != "POST" or not self.has_add_permission(request):
-            raise PermissionDenied
+        self.to_edit(request)
         actor, minutes = acting(request), request.POST.get("minutes", "")
         try:
             holds.brake(
@@ -181,25 +150,14 @@ class HoldAdmin(ConsoleAdmin):
             messages.success(request, "The emergency brake is pulled.")
         return redirect("admin:index")
 
-    def lift_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        if request.method != "POST" or not self.has_add_permission(request):
-            raise PermissionDenied
-        hold = holds.lift(hold=self.found(request, object_id), **acting(request))
+    def _lift(self, request: HttpRequest, row: Hold) -> None:
+        hold = holds.lift(hold=row, **acting(request))
         if hold.lifted_at is None:
             messages.info(request, f"It had ended already: {hold_words.what(hold)}.")
         else:
             messages.success(request, f"Lifted: {hold_words.what(hold)}.")
-        back = request.GET.get("next", "")
-        if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
-            back = reverse("admin:policies_hold_changelist")
-        return redirect(back)
 
     # --- The list -----------------------------------------------------------------------------------
-
-    @display(description="Held")
-    def held(self, row: Hold) -> str:
-        what = hold_words.what(row)
-        return what[:1].upper() + what[1:]
 
     @display(description="Meanwhile")
     def covered(self, row: Hold) -> str:
@@ -212,10 +170,6 @@ class HoldAdmin(ConsoleAdmin):
             "lifted": badge("Lifted", "", f"By {row.lifted_by}."),
             "expired": badge("Ended", "", "By itself, in time."),
         }[row.state(timezone.now())]
-
-    @display(description="Imposed", ordering="imposed_at")
-    def imposed(self, row: Hold) -> str:
-        return format_html("{} by {}", time_cell(row.imposed_at), row.imposed_by)
 
     @display(description="Ends", ordering="expires_at")
     def ends(self, row: Hold) -> str:
