@@ -1,3 +1,3 @@
-"""The console's pages about phone numbers, the policies they follow, what is held, and what was decided."""
+"""The console's pages about phone numbers, the policies they follow, what stands beside these, and what was decided."""
 
-from policies.admin import country_policies, decisions, holds, phone_numbers  # noqa: F401
+from policies.admin import country_policies, decisions, holds, list_entries, opens, phone_numbers  # noqa: F401

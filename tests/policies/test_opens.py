@@ -200,5 +200,5 @@ def test_refuses_what_makes_no_sense_and_names_the_field(in_workspace, now, fiel
 
 
 def test_the_workspace_is_too_wide_and_the_sentence_names_the_policy(in_workspace):
-    with pytest.raises(Refused, match="too wide for an exception.*change the country policy"):
+    with pytest.raises(Refused, match=r"too wide for an exception.*change the country policy"):
         open_(in_workspace, moment(), "workspace", "")

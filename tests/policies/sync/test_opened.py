@@ -1,4 +1,4 @@
-"""Opens at UponAI: what is open for a time is on the lists it is given, or it would refuse what the gate lets through."""
+"""Opens at UponAI: its lists have what is open, or it would refuse what the gate lets through."""
 
 from datetime import timedelta
 
