@@ -1,9 +1,9 @@
-"""REST addresses of who: workspace, public keys, subjects, KYC records, audit log."""
+"""REST addresses of who: workspace, public keys, end users, KYC records, audit log."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import public_keys, resources
+from accounts.api import end_user_tokens, public_keys, resources
 
 router = SimpleRouter()
 router.register("public-keys", public_keys.PublicKeys, "public-key")
@@ -13,5 +13,6 @@ router.register("audit-log", resources.AuditLog, "audit-entry")
 
 urlpatterns = [
     path("workspace/", resources.WorkspaceSettings.as_view(), name="workspace"),
+    path("end-user-tokens/", end_user_tokens.EndUserTokens.as_view(), name="end-user-tokens"),
     *router.urls,
 ]
