@@ -6,9 +6,12 @@ of the data directory, which `make run` writes so that commands typed by hand fi
 
 import hashlib
 import ipaddress
+import json
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 TRUE_WORDS = {"1", "true", "yes", "on"}
@@ -96,3 +99,41 @@ class Environment:
             return [ipaddress.ip_network(word) for word in self.words(name)]
         except ValueError as problem:
             raise BadSetting(f"{name} must be a list of networks such as 10.0.0.0/8: {problem}.") from None
+
+    def addresses(self, name: str, defaults: Mapping[str, str]) -> dict[str, str]:
+        """Web addresses by kind: `defaults`, where the variable names no other.
+
+        It may hold one address for all kinds, `kind=address` pairs with commas between, or both in one JSON object.
+        """
+        known = ", ".join(defaults)
+        chosen = {}
+        for kind, address in self._pairs(name, defaults):
+            if kind not in defaults:
+                raise BadSetting(f"{name} names {kind!r}, which is none of the kinds {known}.")
+            chosen[kind] = self._address(name, address)
+        return {**defaults, **chosen}
+
+    def _pairs(self, name: str, kinds: Mapping[str, str]) -> Iterator[tuple[str, object]]:
+        text = self.text(name)
+        if text.startswith("{"):
+            try:
+                yield from json.loads(text).items()
+            except ValueError as problem:
+                raise BadSetting(f"{name} begins like a JSON object and is none: {problem}.") from None
+        elif "=" not in text.partition("://")[0]:
+            yield from ((kind, text) for kind in kinds if text)
+        else:
+            for word in self.words(name):
+                kind, _, address = word.partition("=")
+                yield kind.strip(), address.strip()
+
+    @staticmethod
+    def _address(name: str, address: object) -> str:
+        try:
+            parts = urlsplit(address if isinstance(address, str) else "")
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or any(sign in str(address) for sign in " ,"):
+            raise BadSetting(f"{name} must hold addresses such as https://example.com/siteverify, not {address!r}.")
+        return str(address)

@@ -36,6 +36,18 @@ UPONAI_API_URL = environment.text("UPONAI_API_URL", "https://api.uponai.com").rs
 # UponAI's own name first, then that of its upstream; both present and different is refused.
 UPONAI_SIGNATURE_HEADERS = environment.words("UPONAI_SIGNATURE_HEADERS", "X-UponAI-Signature,X-Retell-Signature")
 
+# --- Captcha --------------------------------------------------------------------------------------
+
+CAPTCHA_VERIFY_URLS = environment.addresses(
+    "CAPTCHA_VERIFY_URLS",
+    {
+        "recaptcha_v3": "https://www.google.com/recaptcha/api/siteverify",
+        "recaptcha_v2": "https://www.google.com/recaptcha/api/siteverify",
+        "hcaptcha": "https://api.hcaptcha.com/siteverify",
+        "turnstile": "https://challenges.cloudflare.com/turnstile/v0/siteverify",
+    },
+)
+
 # --- The demo -------------------------------------------------------------------------------------
 
 # Both are read by `seed_demo` alone; `make run` makes them on its first start.

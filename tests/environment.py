@@ -15,6 +15,7 @@ os.environ["DATA_DIR"] = ending.enter_context(tempfile.TemporaryDirectory(prefix
 os.environ["SECRET_KEY"] = "only for tests"
 os.environ["ENCRYPTION_KEYS"] = base64.urlsafe_b64encode(b"only for tests, 32 bytes long...").decode()
 os.environ["UPONAI_API_URL"] = "http://127.0.0.1:9"  # nobody listens there; tests that need UponAI start a sandbox
+os.environ["CAPTCHA_VERIFY_URLS"] = "http://127.0.0.1:9/siteverify"  # the same; see tests/verifier.py
 os.environ["SANDBOX_API_KEY"] = "key_sandbox"
 os.environ["DEMO_PASSWORD"] = "amber-falcon-4821"
 if not os.environ.get("REDIS_URL"):

@@ -65,3 +65,45 @@ def test_keeps_the_path_of_the_socket_short_whatever_the_data_directory():
 
     assert len(str(path)) < 100
     assert path != embedded_socket(Path("/elsewhere"))
+
+
+DEFAULTS = {"recaptcha_v3": "https://google.example/verify", "turnstile": "https://cloudflare.example/verify"}
+OURS = "http://127.0.0.1:8002/siteverify?a=b"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", DEFAULTS),
+        (OURS, dict.fromkeys(DEFAULTS, OURS)),
+        (f"turnstile={OURS}", DEFAULTS | {"turnstile": OURS}),
+        (f" recaptcha_v3={OURS} , turnstile = {OURS},", dict.fromkeys(DEFAULTS, OURS)),
+        (f'{{"turnstile": "{OURS}"}}', DEFAULTS | {"turnstile": OURS}),
+        ("{}", DEFAULTS),
+    ],
+)
+def test_reads_addresses_by_kind(value, expected):
+    assert Environment({"SOME_NAME": value}).addresses("SOME_NAME", DEFAULTS) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "somewhere",
+        "ftp://example.com/",
+        "http://",
+        "http://example.com:99999/",
+        "https://a.example/,https://b.example/",
+        f"riddle={OURS}",
+        "turnstile=",
+        "turnstile=somewhere",
+        f"turnstile={OURS},somewhere",
+        '{"turnstile": 5}',
+        '{"turnstile": ["http://127.0.0.1/"]}',
+        '{"riddle": "http://127.0.0.1/"}',
+        '{"turnstile": "http://127.0.0.1/"',
+    ],
+)
+def test_refuses_addresses_that_lead_nowhere(value):
+    with pytest.raises(BadSetting, match=r"SOME_NAME .*[.]$"):
+        Environment({"SOME_NAME": value}).addresses("SOME_NAME", DEFAULTS)
