@@ -160,6 +160,7 @@ def load(workspace_id: int) -> LoadedSnapshot:
 
 def _engine(workspace: Workspace, numbers: list[PhoneNumber], gate_keys: list[PublicKey], *, now: datetime) -> Snapshot:
     policies = CountryPolicy.objects.select_related("current_revision").exclude(current_revision=None)
+    listed = held.lists_in_force(now)
     prices = workspace.carrier_prices if isinstance(workspace.carrier_prices, dict) else {}
     return Snapshot(
         workspace_id=workspace.pk,
@@ -169,8 +170,8 @@ def _engine(workspace: Workspace, numbers: list[PhoneNumber], gate_keys: list[Pu
         policies={policy.pk: _policy(policy) for policy in policies},
         holds=Holds.of(held.as_snapshot(hold) for hold in held.in_force(now)),
         opens=Holds.of(held.opens_in_force(now)),
-        trusted=Holds.of(held.trusted_in_force(now)),
-        blocked=Holds.of(held.blocked_in_force(now)),
+        trusted=Holds.of(listed.trusted),
+        blocked=Holds.of(listed.blocked),
         keys={key.key: _key(key) for key in gate_keys},
         subjects=_approvals(now),
         limits=_limits(workspace.limits),

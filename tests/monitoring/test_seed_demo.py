@@ -89,7 +89,7 @@ def test_it_makes_a_believable_history(demo):
 
 def test_blocked_attempts_carry_the_engine_s_trace_and_allowed_ones_of_the_last_day_too(demo):
     for decision in Decision.objects.all():
-        assert [line["check"] for line in decision.trace][:4] == ["number", "sanctions", "holds", "number_class"]
+        assert [line["check"] for line in decision.trace][:4] == ["door", "number", "sanctions", "holds"]
         failed = [line for line in decision.trace if line["outcome"] == "fail"]
         assert bool(failed) == (decision.verdict != "allow")
     allowed = Decision.objects.filter(verdict="allow")
