@@ -16,7 +16,6 @@ from typing import Any
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -54,7 +53,11 @@ def asking() -> Iterator[None]:
     try:
         yield
     except RedisTimeoutError:
+        note_trouble()
         fall_silent()
+        raise
+    except RedisConnectionError:
+        note_trouble()
         raise
 
 
@@ -83,47 +86,64 @@ class Script:
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-_breaks = itertools.count(1)
-_last_break = 0
+_turns = itertools.count(1)
+_last_trouble = 0
 
 
-def last_break() -> int:
-    """Changes whenever this process opened a connection or lost one: what others did meanwhile it does not know."""
-    return _last_break
+def turn() -> int:
+    """Larger every time: what this process did, opened or lost earlier has a smaller one."""
+    return next(_turns)
 
 
-def note_break() -> None:
-    global _last_break
-    _last_break = next(_breaks)
+def note_trouble() -> None:
+    """What others did since, this process cannot know."""
+    global _last_trouble
+    _last_trouble = turn()
 
 
 class _Line(threading.local):
     """A thread's own connection: nothing is borrowed, locked or returned for a command."""
 
-    connection: AbstractConnection | None = None
+    connection: Any = None
     redis: Redis | None = None
     pid = 0
+    opened = 0
 
 
 _line = _Line()
 
 
-def run(script: Script, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
-    """One EVALSHA on this thread's connection. Raises RedisError."""
+def run(script: Script, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int], *, since: int = -1) -> Any:
+    """One EVALSHA on this thread's connection. Raises RedisError.
+
+    With `since`, a turn, it is sent only if nothing was opened or lost after that; else None is answered.
+    """
     refuse_while_silent()
     try:
-        return _evaluate(script, keys, arguments)
+        line = _opened()
+        if since >= 0 and since < max(_line.opened, _last_trouble):
+            return None
+        return _evaluate(line, script, keys, arguments)
     except RedisTimeoutError:
-        note_break()
+        note_trouble()
         fall_silent()
         raise
     except RedisConnectionError:
-        note_break()
+        note_trouble()
         raise
 
 
-def _evaluate(script: Script, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
-    line = _opened()
+def open_line() -> None:
+    """Connects this thread, where it is not. Raises RedisError."""
+    refuse_while_silent()
+    try:
+        _opened()
+    except RedisTimeoutError:
+        fall_silent()
+        raise
+
+
+def _evaluate(line: Any, script: Script, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
     try:
         return _ask(line, "EVALSHA", script.digest, len(keys), *keys, *arguments)
     except NoScriptError:
@@ -131,12 +151,12 @@ def _evaluate(script: Script, keys: Sequence[str | bytes], arguments: Sequence[s
         return _ask(line, "EVALSHA", script.digest, len(keys), *keys, *arguments)
 
 
-def _ask(line: AbstractConnection, *words: str | bytes | int) -> Any:
+def _ask(line: Any, *words: str | bytes | int) -> Any:
     line.send_packed_command(line.pack_command(*words), check_health=False)
     return line.read_response()
 
 
-def _opened() -> AbstractConnection:
+def _opened() -> Any:
     """A connection of this thread, of this process and to the store that is configured now; opened where there is none.
 
     One that the store closed while it was idle is noticed before anything is sent on it, not after.
@@ -147,14 +167,13 @@ def _opened() -> AbstractConnection:
         return line
     pool = redis.connection_pool
     line = pool.connection_class(**pool.connection_kwargs)
-    _line.connection, _line.redis, _line.pid = line, redis, os.getpid()
-    note_break()
+    _line.connection, _line.redis, _line.pid, _line.opened = line, redis, os.getpid(), turn()
     line.connect()
     return line
 
 
-def _is_closed(line: AbstractConnection) -> bool:
+def _is_closed(line: Any) -> bool:
     try:
-        return line._sock is None or line.can_read(0)
+        return line._sock is None or bool(line.can_read(0))
     except (RedisError, OSError):
         return True

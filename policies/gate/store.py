@@ -89,7 +89,7 @@ def _scripts() -> dict[str, Script]:
 def ask_again() -> None:
     """Forgets what this process remembers of the store: that it did not answer, and that it was caught up with."""
     line.ask_again()
-    line.note_break()
+    line.note_trouble()
 
 
 def _key(workspace_id: int, name: str) -> str:
@@ -120,9 +120,6 @@ def spend(
     `version` None does it whatever the newest snapshot is. `record` False only spends. `lease_seconds`: how long the
     attempt counts as running, unless it is given back. Raises RedisError when the store does not answer.
     """
-    counters_matter = _need_counters(charges)
-    if counters_matter and _caught_up.get(workspace_id) != line.last_break():
-        return Spent(Outcome.UNKNOWN)
     return _run_spend(
         "record" if record else "spend",
         workspace_id,
@@ -134,7 +131,7 @@ def spend(
         lease_seconds=lease_seconds,
         prefix=prefix,
         is_known=is_known,
-        counters_matter=counters_matter,
+        since=_caught_up.get(workspace_id, 0) if _need_counters(charges) else -1,
     )
 
 
@@ -142,9 +139,7 @@ def look(
     workspace_id: int, charges: Sequence[Charge], *, prefix: str = "", is_known: bool = False
 ) -> tuple[Usage, ...]:
     """What `spend` would find, spending nothing. Raises RedisError."""
-    spent = _run_spend(
-        "look", workspace_id, charges, prefix=prefix, is_known=is_known, counters_matter=_need_counters(charges)
-    )
+    spent = _run_spend("look", workspace_id, charges, prefix=prefix, is_known=is_known)
     return spent.usages
 
 
@@ -160,7 +155,7 @@ def _run_spend(
     lease_seconds: float = 0,
     prefix: str = "",
     is_known: bool = False,
-    counters_matter: bool = False,
+    since: int = -1,
 ) -> Spent:
     base = f"fraudconsole:{{{workspace_id}}}:"
     keys = [
@@ -185,10 +180,13 @@ def _run_spend(
         prefix,
         "1" if is_known else "",
         KNOWN_AFTER_SECONDS * 1000,
-        "1" if counters_matter else "",
+        "" if mode != "look" and since < 0 else "1",
         _encoded(charges) if charges else b"",
     ]
-    outcome, *told = line.run(_scripts()["spend"], keys, arguments)
+    reply = line.run(_scripts()["spend"], keys, arguments, since=since)
+    if reply is None:  # others may have done without the store, while we did not see it
+        return Spent(Outcome.UNKNOWN)
+    outcome, *told = reply
     if not told:
         return Spent(Outcome(outcome.decode()))
     if len(told) == 1:
@@ -291,11 +289,11 @@ def first_use_of_captcha(workspace_id: int, token_digest: str) -> bool:
 # --- Rebuilding -------------------------------------------------------------------------------------
 
 _caught_up: dict[int, int] = {}
-"""By workspace: the break of our lines since which the store knows what happened without it."""
+"""By workspace: the turn at which this process told the store what happened without it."""
 
 
-def note_caught_up(workspace_id: int, last_break: int) -> None:
-    _caught_up[workspace_id] = last_break
+def note_caught_up(workspace_id: int, turn: int) -> None:
+    _caught_up[workspace_id] = turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +323,12 @@ def counters_are_full(workspace_id: int, *, seconds: int, short_windows_seconds:
     now_ms = _clock_ms()
     full_until = {"all": now_ms + seconds * 1000, "short": now_ms + short_windows_seconds * 1000}
     _asked("HSET", _key(workspace_id, "counters"), "ready", 1, *itertools.chain(*full_until.items()))
+
+
+def counts(workspace_id: int) -> bool:
+    """Whether the store counts this workspace's attempts now, and can write. Raises RedisError."""
+    _asked("SET", _key(workspace_id, "probe"), 1, "EX", 60)
+    return not counters_state(workspace_id).are_lost
 
 
 @contextmanager

@@ -8,10 +8,9 @@ from policies.engine.limits import Charge, Limit, LimitName, Measure, Usage
 from policies.gate import rebuild, store
 from policies.gate.store import AttemptKey, Outcome
 from tests.factories import moment
+from tests.policies.gate.charges import NEW, charge, money, running, spend
 
 pytestmark = pytest.mark.django_db
-
-NEW = "+4477001"
 
 
 @pytest.fixture
@@ -19,35 +18,6 @@ def ready(workspace):
     """A workspace whose counters may be spent."""
     rebuild.rebuild(workspace.pk, now=moment())
     return workspace
-
-
-def charge(name=LimitName.IP, key="192.0.2.1", limit=3, window=600, **kind):
-    from policies.engine.limits import MEASURES
-
-    return Charge(name, MEASURES[name], key, Limit(limit, window), **kind)
-
-
-def running(limit=2, key="5", **kind):
-    return charge(LimitName.RUNNING_KEY, key, limit, 0, **kind)
-
-
-def money(micro, limit=1, key="5", **kind):
-    return charge(LimitName.SPEND_KEY, key, limit, 86_400, amount=micro, **kind)
-
-
-def spend(workspace, *charges, decision_id=None, key=None, version=None, **how):
-    return store.spend(
-        workspace.pk,
-        version=version,
-        key=key,
-        decision_id=decision_id or str(uuid.uuid4()),
-        decision=b'{"decision":1}',
-        answer=b"yes",
-        limited_answer=b"no",
-        guarded_answer=b"careful",
-        charges=charges,
-        **how,
-    )
 
 
 def test_spends_up_to_the_limit_and_tells_what_was_used_before(ready):
