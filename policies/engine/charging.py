@@ -1,7 +1,7 @@
 """Which counters an attempt is held against, how long it may last, and what it may cost at most.
 
-Whose counter it is, is the charge's key: unique within workspace and name. Attempts whose limits are counted over
-different windows, or in another way, never share a counter.
+Whose counter it is, is the charge's key: unique within workspace and name. How it is counted, and over what window,
+is for whoever counts to keep apart.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
 from accounts.countries import CLASS_PRICE_PER_MINUTE, price_per_minute, price_per_sms
@@ -19,7 +18,6 @@ from policies.engine.limits import (
     GUARDING,
     INBOUND_DEFAULTS,
     KEY_DEFAULTS,
-    LARGEST_LOGGED,
     MEASURES,
     MICRO,
     MINUTE,
@@ -45,11 +43,9 @@ UNKNOWN_ADDRESS: Final = "unknown"
 CAPS: Final = frozenset({Measure.RUNNING, Measure.MONEY})
 _LASTING: Final = frozenset({Channel.PHONE_CALL, Channel.WEB_CALL})
 _DIALLED: Final = frozenset({Channel.PHONE_CALL, Channel.SMS})
-_PERMANENTLY_ONE: Final = frozenset({LimitName.SHORT_CALLS})  # noted by the caller alone, whatever the window
 _SHARED_CAPS: Final = frozenset(
     {LimitName.RUNNING_KEY, LimitName.SPEND_KEY, LimitName.RUNNING_WORKSPACE, LimitName.SPEND_WORKSPACE}
 )
-_FACTORY: Final[Limits] = MappingProxyType({**INBOUND_DEFAULTS, **TOKEN_DEFAULTS, **KEY_DEFAULTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,6 @@ class _Line:
     reserved: Limit | None  # what of it is left to destinations that are not known; None where nothing is kept back
     measure: Measure
     guards: bool
-    suffix: str
 
 
 def prefix_of(e164: str | None) -> str:
@@ -102,20 +97,13 @@ def _lines(question: Question) -> Mapping[LimitName, _Line]:
 
 
 def _line(name: LimitName, limit: Limit) -> _Line:
-    factory = _FACTORY.get(name)
-    suffix = ""
-    if name not in _PERMANENTLY_ONE:
-        if factory is None or limit.window_seconds != factory.window_seconds:
-            suffix = f"/{limit.window_seconds:g}"
-        if MEASURES[name] == Measure.ATTEMPTS and limit.limit > LARGEST_LOGGED:
-            suffix += "~"
-    reserved = None
+    measure, reserved = MEASURES[name], None
     if name in _SHARED_CAPS:
         part = limit.limit * RESERVED_FOR_KNOWN
-        if MEASURES[name] == Measure.RUNNING:
+        if measure == Measure.RUNNING:
             part = max(int(part), min(int(limit.limit), 1))  # a cap of one call is for everybody
         reserved = Limit(part, limit.window_seconds)
-    return _Line(limit, reserved, MEASURES[name], name in GUARDING, suffix)
+    return _Line(limit, reserved, measure, name in GUARDING)
 
 
 class _Bill:
@@ -130,9 +118,8 @@ class _Bill:
         line = self.lines.get(name)
         if line is None:
             return
-        own_key = key + line.suffix
         self.charges.append(
-            Charge(name, line.measure, own_key, line.limit, amount, member, only_new, self.enforced, line.guards)
+            Charge(name, line.measure, key, line.limit, amount, member, only_new, self.enforced, line.guards)
         )
 
     def share(self, name: LimitName, key: str, *, amount: int, is_known: bool) -> None:
@@ -140,8 +127,9 @@ class _Bill:
         self.add(name, key, amount=amount)
         line = self.lines.get(name)
         if line is not None and line.reserved is not None and not is_known:
-            own_key = f"{key}{line.suffix}:new"
-            charge = Charge(name, line.measure, own_key, line.reserved, amount, only_new=True, enforced=self.enforced)
+            charge = Charge(
+                name, line.measure, f"{key}:new", line.reserved, amount, only_new=True, enforced=self.enforced
+            )
             self.charges.append(charge)
 
 

@@ -15,7 +15,7 @@ from policies.engine.limits import Limit, LimitName
 from policies.engine.names import Channel, NumberClass, RuleAction, RulesMode
 from policies.engine.reading import MalformedRules, read_levels, read_limits, read_switch, write_limits
 
-__all__ = ["DirectionRules", "KycRules", "MalformedRules", "PrefixRule"]
+__all__ = ["DirectionRules", "KycRules", "MalformedRules", "PrefixRule", "read_kyc_rules", "read_limits"]
 
 _PREFIX = re.compile(r"\+[0-9]{1,15}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -64,6 +64,9 @@ class KycRules:
     def as_dict(self) -> dict[str, Any]:
         parts = {"channels": dict(self.channels), "exposure_tiers": dict(self.exposure_tiers)}
         return {name: levels for name, levels in parts.items() if levels}
+
+
+read_kyc_rules = KycRules.from_dict
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,8 +216,8 @@ class Counters:
     ) -> tuple[bool, tuple[Usage, ...]]:
         """All or nothing: whether it was spent, and what was used before.
 
-        Nothing is spent where an enforced limit that does not merely guard has no room. What is only observed and has
-        no room is not spent either, as it would not be were it enforced: so it tells how many that would have stopped.
+        Nothing is spent where an enforced limit that does not merely guard has no room. One that is only observed
+        and has no room is not spent itself, nor would it be were it enforced: so it tells how many that would stop.
         """
         usages = self.look(charges, now_ms, is_known=is_known)
         if any(
@@ -226,7 +226,7 @@ class Counters:
         ):
             return False, usages
         for charge, usage in zip(charges, usages, strict=True):
-            if usage.counted and charge.amount and (usage.has_room or charge.enforced):
+            if usage.counted and charge.amount and (usage.has_room or charge.guards):
                 self._spend(charge, now_ms, lease, lease_ms)
         return True, usages
 
