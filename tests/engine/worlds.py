@@ -68,8 +68,8 @@ OPEN = make_snapshot(inbound=OPEN_RULES, outbound=OPEN_RULES)
 def make_attempt(direction: str, peer: Any, **values: Any) -> Attempt:
     channel = Channel(values.pop("channel", "phone_call"))
     if direction == "inbound":
-        return Attempt(Direction.INBOUND, channel, from_number=peer, to_number=OURS, **values)
-    return Attempt(Direction.OUTBOUND, channel, from_number=OURS, to_number=peer, **values)
+        return Attempt(Direction.INBOUND, channel, **({"from_number": peer, "to_number": OURS} | values))
+    return Attempt(Direction.OUTBOUND, channel, **({"from_number": OURS, "to_number": peer} | values))
 
 
 def judge(direction: str, peer: Any, snapshot: Snapshot = LISTING, **values: Any) -> Verdict:
