@@ -14,7 +14,8 @@ from typing import IO
 import uvicorn
 
 from .app import make_app
-from .provider import Provider
+from .errors import Refusal
+from .provider import SETTINGS, Provider
 from .store import Store
 
 
@@ -27,6 +28,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--cps": (float, "dials per second; above it 429; 0 is no limit (default)"),
         "--rps": (float, "requests per second; above it 429; 0 is no limit (default)"),
         "--call-seconds": (float, "how long a call lasts when nothing ends it (30)"),
+        "--clock-speed": (_speed, "how fast the sandbox's own time passes; 60 is a minute every second (1)"),
         "--events-url": (str, "where events of calls and chats are sent"),
         "--alert-url": (str, "where alerts are sent"),
         "--retry-seconds": (float, "pause before a webhook is tried again (1)"),
@@ -41,6 +43,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="host names, separated by commas, that webhooks may go to beside this machine",
     )
     return parser.parse_args(arguments)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed: float = SETTINGS["clock_speed"][1]("--clock-speed", float(text))
+    except (ValueError, Refusal) as error:
+        raise argparse.ArgumentTypeError(getattr(error, "message", "must be a number")) from error
+    return speed
 
 
 def listen(host: str, port: int) -> socket.socket:

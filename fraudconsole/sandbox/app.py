@@ -108,6 +108,8 @@ ROUTES = [
     delete("/sandbox/public-keys/{key}", change(public_keys.delete_key)),
     get("/sandbox/kyc-status", controls.get_kyc_status),
     Route("/sandbox/kyc-status", change(controls.change_kyc_status), methods=["PUT", "POST", "PATCH"]),
+    get("/sandbox/clock", controls.get_clock),
+    post("/sandbox/clock", controls.change_clock),
     post("/sandbox/reset", controls.reset),
 ]
 
@@ -201,7 +203,7 @@ def _sleep_seconds(provider: Provider, courier: webhooks.Courier) -> float:
     due = [row[0] for row in rows if row is not None and row[0] is not None]
     if not due:
         return LONGEST_SLEEP_SECONDS
-    seconds: float = (min(due) - provider.now()) / 1000
+    seconds = provider.clock.real_seconds(min(due) - provider.now())
     return min(LONGEST_SLEEP_SECONDS, max(0.001, seconds))
 
 

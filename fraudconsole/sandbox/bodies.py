@@ -119,6 +119,14 @@ def text_mapping(field: str, value: Any) -> dict[str, str]:
     return value
 
 
+def durations_by_prefix(field: str, value: Any) -> dict[str, list[float]]:
+    """{"+4474": [300, 42.5]}: seconds, at least one of them for each prefix."""
+    for prefix, seconds in mapping(field, value).items():
+        if not list_of(between(0, 10**6, number))(f"{field}.{prefix}", seconds):
+            raise malformed(f"{field}.{prefix}", "must name at least one duration")
+    return value
+
+
 def attributes(field: str, value: Any) -> Body:
     for key, item in mapping(field, value).items():
         if not isinstance(item, str | int | float | bool):

@@ -162,6 +162,20 @@ async def change_settings(request: Request) -> Response:
     return await get_settings(request)
 
 
+async def get_clock(request: Request) -> Response:
+    provider: Provider = request.app.state.provider
+    return JSONResponse({"speed": provider.clock.speed, "now": provider.now()})
+
+
+async def change_clock(request: Request) -> Response:
+    """The setting `clock_speed` by another name: {"speed": 60} makes a minute pass every second from now on."""
+    speed = (await bodies.read_body(request)).get("speed")
+    if speed is None:
+        raise malformed("speed", "is required")
+    request.app.state.provider.change_settings({"clock_speed": speed})
+    return await get_clock(request)
+
+
 async def get_kyc_status(request: Request) -> Response:
     settings = request.app.state.provider.settings
     return JSONResponse({"status": settings["kyc_status"], "subjects": settings["kyc_subjects"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 
 from . import conversations, countries, webhooks
@@ -80,7 +81,7 @@ def status_of(reason: str) -> str:
 
 def connect(provider: Provider, call: Conversation, *, at: int) -> None:
     """The call is picked up (or the browser has joined); it will end at its length or its cap."""
-    length = int(provider.settings["call_seconds"] * 1000)
+    length = _natural_length_ms(provider, call)
     cap = call.hidden.get("cap_ms") or DEFAULT_CAP_MS
     call.body.update(call_status="ongoing", start_timestamp=at)
     call.sort_at = at
@@ -91,6 +92,17 @@ def connect(provider: Provider, call: Conversation, *, at: int) -> None:
     call.schedule("finish", at + min(length, cap))
     conversations.save(provider, call)
     webhooks.announce(provider, "call_started", call)
+
+
+def _natural_length_ms(provider: Provider, call: Conversation) -> int:
+    """How long the two would talk. The other side's number chooses, so that it is the same whenever it is called."""
+    seconds = provider.settings["call_seconds"]
+    peer = str(call.body.get("from_number" if call.body.get("direction") == "inbound" else "to_number", ""))
+    prefixes = [prefix for prefix in provider.settings["call_seconds_by_prefix"] if peer.startswith(prefix)]
+    if prefixes:
+        choices = provider.settings["call_seconds_by_prefix"][max(prefixes, key=len)]
+        seconds = choices[zlib.crc32(peer.encode()) % len(choices)]
+    return int(seconds * 1000)
 
 
 def finish(provider: Provider, call: Conversation, *, reason: str, at: int) -> None:

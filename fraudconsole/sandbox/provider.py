@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 from typing import Any
 
 from . import bodies
 from .bodies import Body, Check
+from .clock import Clock
 from .errors import malformed
 from .store import Store, dump
+
+CLOCK = "clock"
+"""Stored beside the settings: since when the clock runs at its speed, so that a restart does not set it back."""
 
 # Name → (default, check). A setting given on the command line replaces a stored one at every start.
 SETTINGS: dict[str, tuple[Any, Check]] = {
@@ -25,6 +30,7 @@ SETTINGS: dict[str, tuple[Any, Check]] = {
     "cps": (0, bodies.at_least(0, bodies.number)),
     "rps": (0, bodies.at_least(0, bodies.number)),
     "call_seconds": (30.0, bodies.between(0, 10**6, bodies.number)),
+    "call_seconds_by_prefix": ({}, bodies.durations_by_prefix),
     "join_web_calls": (False, bodies.flag),
     "chat_seconds": (3600.0, bodies.between(0, 10**6, bodies.number)),
     "base_concurrency": (20, bodies.at_least(0, bodies.whole)),
@@ -32,6 +38,7 @@ SETTINGS: dict[str, tuple[Any, Check]] = {
     "concurrency_purchase_limit": (100, bodies.at_least(0, bodies.whole)),
     "concurrency_burst_enabled": (False, bodies.flag),
     "reserved_inbound_concurrency": (0, bodies.at_least(0, bodies.whole)),
+    "clock_speed": (1.0, bodies.between(0.01, 10_000, bodies.number)),
     "clock_offset_ms": (0, bodies.between(-(10**12), 10**12, bodies.whole)),
     "api_keys": (None, bodies.list_of(bodies.full_text)),
     "webhook_key": (None, bodies.full_text),
@@ -52,6 +59,7 @@ class Provider:
         self.api_key = api_key
         self.bell = asyncio.Event()
         self.settings: Body = {}
+        self.clock = Clock()
         self._given = given
         self.restore_given_settings()
 
@@ -66,6 +74,10 @@ class Provider:
         defaults = {name: default for name, (default, _) in SETTINGS.items()}
         own_keys = {"api_keys": [self.api_key], "webhook_key": self.api_key}
         self.settings = {**defaults, **own_keys, **{k: v for k, v in stored.items() if k in SETTINGS}}
+        self.clock = Clock(*stored.get(CLOCK, ()))
+        if self.clock.speed != self.settings["clock_speed"]:
+            self.clock = self.clock.at_speed(self.settings["clock_speed"])
+            self._store_setting(CLOCK, dataclasses.astuple(self.clock))
 
     def change_settings(self, body: Body) -> None:
         """Set what was sent; null puts a setting back to its default."""
@@ -85,7 +97,8 @@ class Provider:
         self.store.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", name, dump(value))
 
     def now(self) -> int:
-        return int(time.time() * 1000) + self.settings["clock_offset_ms"]
+        """By the sandbox's own clock: all that happens to calls and chats is told in its time."""
+        return self.clock.now_ms() + int(self.settings["clock_offset_ms"])
 
     def wake(self) -> None:
         self.bell.set()

@@ -169,7 +169,7 @@ class Courier:
         elif len(attempts) >= ATTEMPTS:
             state = "failed"
         else:
-            due_at = self.provider.now() + int(self.provider.settings["retry_seconds"] * 1000)
+            due_at = self.provider.now() + self.provider.clock.shown_ms(self.provider.settings["retry_seconds"])
         self.provider.store.execute(
             "UPDATE deliveries SET state = ?, due_at = ?, attempts = ? WHERE n = ?",
             *(state, due_at, dump(attempts), row["n"]),
