@@ -18,7 +18,7 @@ from accounts.scoping import scoped
 from fraudconsole.bench import callers, load, scratch
 from fraudconsole.bench.load import Load
 from fraudconsole.bench.measuring import Figures, Size, Skipped, Table, in_rounds, ratio
-from fraudconsole.bench.scratch import Place
+from fraudconsole.bench.scratch import Place, free_port
 from policies.models import Decision
 
 CALLERS = 5_000
@@ -181,12 +181,6 @@ def _gunicorn(port: int) -> list[str]:
 def _granian(port: int) -> list[str]:
     options = ["--interface", "wsgi", "--workers", "1", "--blocking-threads", THREADS, "--no-ws"]
     return [sys.executable, "-m", "granian", APPLICATION, "--host", "127.0.0.1", "--port", str(port), *options]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, place: Place) -> None:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import tempfile
 import time
@@ -91,6 +92,12 @@ def process(
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
