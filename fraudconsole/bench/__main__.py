@@ -7,13 +7,24 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 
 from fraudconsole.bench import scratch
 from fraudconsole.bench.measuring import FULL, QUICK, Size, Skipped, Table
 from fraudconsole.env import PROJECT_ROOT, read_file
 
-SECTIONS = ("numbers", "decide", "inbound", "journeys")
+SECTIONS = {
+    "numbers": "numbers",
+    "decide": "decisions",
+    "limiter": "limiter",
+    "inbound": "inbound",
+    "waiting": "waiting",
+    "attack": "attack",
+    "journeys": "journeys",
+}
+"""By name, the module whose `measure` it is."""
+Measure = Callable[[scratch.Place, Size, random.Random], list[Table]]
 PACKAGES = ("django", "redis", "phonenumbers", "orjson", "gunicorn")
 
 
@@ -54,23 +65,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _section(name: str) -> Callable[[scratch.Place, Size, random.Random], list[Table]]:
+def _section(name: str) -> Measure:
     """Imported late: what they measure needs the settings that the scratch place makes."""
-    if name == "numbers":
-        from fraudconsole.bench import numbers
-
-        return numbers.measure
-    if name == "decide":
-        from fraudconsole.bench import decisions
-
-        return decisions.measure
-    if name == "inbound":
-        from fraudconsole.bench import inbound
-
-        return inbound.measure
-    from fraudconsole.bench import journeys
-
-    return journeys.measure
+    measure: Measure = import_module(f"fraudconsole.bench.{SECTIONS[name]}").measure
+    return measure
 
 
 def _machine(size: Size) -> str:
