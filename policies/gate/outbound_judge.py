@@ -70,9 +70,23 @@ def judge_outbound(
         outbound = run.through()
     except RedisError as trouble:
         logger.warning("The live store does not answer (%s); counting in the database.", trouble)
-        return _without_store(run, write)
+        try:
+            return _without_store(run, write)
+        except fallback.StoreIsBack:
+            return _once_more(run, write)
     except DatabaseError as trouble:
         logger.error("The emptied store cannot be filled (%s); an outbound attempt is refused.", trouble)
+        raise Unavailable("The console cannot count attempts now; try again in a moment.") from None
+    if outbound.passes and write is not None:
+        _write(outbound, write)
+    return outbound
+
+
+def _once_more(run: _Run, write: Write | None) -> Outbound:
+    """The store came back in the middle of it."""
+    try:
+        outbound = run.through()
+    except RedisError:
         raise Unavailable("The console cannot count attempts now; try again in a moment.") from None
     if outbound.passes and write is not None:
         _write(outbound, write)
@@ -154,6 +168,8 @@ def _without_store(run: _Run, write: Write | None) -> Outbound:
             verdict = run.decide()
         outbound = _counted_by_database(run, dataclasses.replace(verdict, degraded=True), write)
         recorder.write(run.loaded.workspace_id, [run.asked.facts(outbound.verdict)], now=run.asked.now)
+    except fallback.StoreIsBack:
+        raise
     except fallback.TooSlow:
         raise Unavailable("The console cannot count this attempt in time; try again in a moment.") from None
     except DatabaseError as trouble:
@@ -183,6 +199,7 @@ def _counted_by_database(run: _Run, verdict: Verdict, write: Write | None) -> Ou
     )
     if all(usage.has_room for usage in usages):
         return outbound
+    # What guards or is only observed refuses nobody; the verdict says so.
     counts = judge.at_door(run.captcha)
     limited = judge.with_usages(verdict, verdict.charges, usages, run.loaded, run.asked, counts)
     return dataclasses.replace(outbound, verdict=dataclasses.replace(limited, degraded=True))
