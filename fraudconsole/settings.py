@@ -1,5 +1,7 @@
 """All settings, from the environment alone. Every variable is explained in `.env.example`."""
 
+from urllib.parse import urlsplit
+
 import dj_database_url
 
 from fraudconsole import navigation
@@ -47,6 +49,15 @@ CAPTCHA_VERIFY_URLS = environment.addresses(
         "turnstile": "https://challenges.cloudflare.com/turnstile/v0/siteverify",
     },
 )
+
+# A customer's own webhook is on the public internet. The demo's may be on this machine, as the demo itself is.
+CHAINED_WEBHOOKS_ON_LOOPBACK = (urlsplit(CONSOLE_URL).hostname or "") in ("localhost", "127.0.0.1", "::1")
+
+# --- Threads of a web process ----------------------------------------------------------------------
+
+WEB_THREADS = environment.number("WEB_THREADS", 64)
+# Of those that judge inbound calls, so many at most wait for webhooks of customers.
+MOST_CHAINED_AT_ONCE = max(1, WEB_THREADS // 8)
 
 # --- The demo -------------------------------------------------------------------------------------
 
