@@ -1,5 +1,7 @@
 """Brings a phone number's country lists to UponAI, level-triggered: what is wanted now is sent whole and read back.
 
+With them goes whether agents are bound to it, where the console has a say in that: see `bindings`.
+
 The SyncTarget row is the schedule. One writer per number holds its lease, taken by compare-and-swap; a worker
 that dies leaves a lease that ends. A 200 proves nothing: only what is read back does.
 """
@@ -21,13 +23,13 @@ from accounts.audit import Acting
 from accounts.scoping import scoped, unscoped
 from policies import bells
 from policies.models import SyncTarget
-from policies.sync import lists
+from policies.sync import bindings, lists
 from policies.sync.lists import CountryLists
 from policies.uponai.client import TOTAL_SECONDS, UponaiClient, UponaiTrouble
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=4 * TOTAL_SECONDS)  # longer than the two requests of a push can take
+LEASE = timedelta(seconds=5 * TOTAL_SECONDS)  # longer than the three requests of a push can take
 FIRST_BACKOFF_SECONDS = 2.0
 LONGEST_BACKOFF_SECONDS = 300.0
 SWEEP_AT_MOST = 500
@@ -104,14 +106,17 @@ def _claim(sync_target_id: int, *, now: datetime) -> Lease | None:
 
 
 def _send_and_read_back(lease: Lease) -> CountryLists:
-    e164 = lease.target.phone_number.e164
+    number = lease.target.phone_number
     try:
         key = workspaces.uponai_key(lease.target.workspace_id)
     except workspaces.NoUponaiKey as missing:
         raise UponaiTrouble(str(missing)) from None
     with UponaiClient(key) as client:
-        client.update_phone_number(e164, lease.wanted.update_body())
-        return lists.observed(client.get_phone_number(e164))
+        agents = bindings.changes(number, client)
+        client.update_phone_number(number.e164, lease.wanted.update_body() | agents)
+        shown = client.get_phone_number(number.e164)
+    bindings.settle(number, agents, shown)
+    return lists.observed(shown)
 
 
 def _settle(lease: Lease, observed: CountryLists, *, now: datetime) -> bool:
