@@ -16,6 +16,7 @@ from accounts import audit
 from accounts.audit import Acting
 from accounts.models import User
 from accounts.workspaces import taking_turns
+from policies import answering
 from policies.changes import make_due, tell
 from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
 from policies.rules_input import KEEP, FieldProblem, Refused, country_list_rules, direction_rules
@@ -55,7 +56,8 @@ def version_of(phone_number: PhoneNumber) -> str:
     """Changes whenever something that can be edited about the number changes."""
     revision = phone_number.policy.current_revision
     assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
-    return f"{phone_number.policy_id}-{revision.number}-{zlib.crc32(phone_number.nickname.encode()):08x}"
+    rest = [getattr(phone_number, name) for name in ("nickname", "closed_when_down", *answering.FIELDS)]
+    return f"{phone_number.policy_id}-{revision.number}-{zlib.crc32(repr(rest).encode()):08x}"
 
 
 def edit_phone_number(

@@ -19,7 +19,7 @@ from policies import actions
 from policies.models import SyncTarget
 
 WAIT_SECONDS: Final = 30.0
-MOST_WAITING = 3  # of the eight threads of a web process
+MOST_WAITING = 3  # far fewer than the threads that pages and the REST interface have
 POLL_SECONDS: Final = 0.1
 LONGEST_REASON: Final = 500
 MOST_COUNTRIES: Final = 1000
