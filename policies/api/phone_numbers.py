@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from accounts.api.inputs import Text, WholeNumber, filter_set, one_of
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiViewSet
-from policies import actions
+from policies import actions, answering, closing
 from policies.actions import KEEP
 from policies.api.edits import WAIT, Confirmed, CountryList, refusals, wait_until_synced, wait_wanted
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
@@ -60,6 +60,12 @@ class PhoneNumberSerializer(serializers.Serializer):
         choices=[("answered", "answered"), ("dropped", "dropped")],
         help_text="What UponAI does with a call when the console does not answer.",
     )
+    mode = serializers.ChoiceField(choices=PhoneNumber.Mode.choices)
+    guarded_agent = serializers.CharField(allow_blank=True, help_text="Answers calls that are only guarded.")
+    chained_webhook_url = serializers.CharField(
+        allow_blank=True, help_text="Your own inbound webhook, asked behind the console's with the same bytes."
+    )
+    chained_sms_webhook_url = serializers.CharField(allow_blank=True, help_text="The same for SMS.")
     sync = serializers.SerializerMethodField()
     notice = serializers.CharField(
         required=False, help_text="Only in the answer to an edit that gave the number a policy of its own."
@@ -80,12 +86,21 @@ class PhoneNumberSerializer(serializers.Serializer):
 class EditPhoneNumber(Confirmed):
     """Only what is sent is changed."""
 
-    shown_only = ("phone_number", "inbound_when_console_down", "sync", "notice")
+    shown_only = ("phone_number", "sync", "notice")
 
     nickname = Text(required=False, allow_blank=True, max_length=120)
     policy = WholeNumber(required=False, min_value=1, help_text="The id of the country policy to follow from now on.")
     allowed_inbound_country_list = CountryList(required=False)
     allowed_outbound_country_list = CountryList(required=False)
+    inbound_when_console_down = serializers.ChoiceField(
+        required=False,
+        choices=[closing.ANSWERED, closing.DROPPED],
+        help_text="Dropped: the agents are unbound at UponAI, and the console names one with every answer.",
+    )
+    mode = serializers.ChoiceField(required=False, choices=PhoneNumber.Mode.choices)
+    guarded_agent = Text(required=False, allow_blank=True, max_length=answering.LONGEST_AGENT)
+    chained_webhook_url = Text(required=False, allow_blank=True, max_length=answering.LONGEST_URL)
+    chained_sms_webhook_url = Text(required=False, allow_blank=True, max_length=answering.LONGEST_URL)
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
         lists = given.keys() & {"allowed_inbound_country_list", "allowed_outbound_country_list"}
@@ -152,6 +167,7 @@ class PhoneNumbers(ListModelMixin, ApiViewSet):
                 reason=given.get("reason", ""),
                 expected_version=expected,
             )
+            self._answer_as(number, given)
         if must_wait:
             wait_until_synced(SyncTarget.objects.filter(phone_number=number))
         return self.answer(self.get_object(), **({"notice": edit.notice} if edit.notice else {}))
@@ -164,6 +180,17 @@ class PhoneNumbers(ListModelMixin, ApiViewSet):
         self.require_match(self.etag_of(number))
         push.retry(sync_target=number.sync_target, acting_user=self.token, now=timezone.now())
         return self.answer(self.get_object())
+
+    def _answer_as(self, number: PhoneNumber, given: dict[str, Any]) -> None:
+        """What is said about how the number is answered."""
+        who = {"phone_number": number, "acting_user": self.token, "now": timezone.now()}
+        wanted = {name: given[name] for name in answering.FIELDS if name in given}
+        if wanted:
+            answering.edit_answering(**who, **wanted)
+        if given.get("inbound_when_console_down") == closing.DROPPED:
+            closing.close_when_down(**who)
+        elif "inbound_when_console_down" in given:
+            closing.reopen(**who)
 
     def _follow(self, number: PhoneNumber, policy_id: int, expected: str | None) -> str:
         """Assigns another policy; answers the version that the number has then."""

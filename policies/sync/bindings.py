@@ -41,8 +41,12 @@ def settle(number: PhoneNumber, sent: dict[str, Any], shown: dict[str, Any]) -> 
         bump_snapshot(number.workspace_id)
 
 
-def hook_path(endpoint: str) -> str:
-    return f"/hooks/{endpoint}/inbound"
+def is_ours(webhook_url: object, endpoint: str) -> bool:
+    """Whether UponAI asks this console about calls to a number with this webhook."""
+    try:
+        return urlsplit(str(webhook_url or "")).path == f"/hooks/{endpoint}/inbound"
+    except ValueError:
+        return False
 
 
 def _unbinding(number: PhoneNumber, shown: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def _unbinding(number: PhoneNumber, shown: dict[str, Any]) -> dict[str, Any]:
 def _require_our_webhook(number: PhoneNumber, shown: dict[str, Any]) -> None:
     """Without our webhook nobody would name an agent, and every call would be dropped."""
     endpoint = Workspace.objects.values_list("endpoint", flat=True).get(pk=number.workspace_id)
-    if urlsplit(str(shown.get("inbound_webhook_url") or "")).path != hook_path(endpoint):
+    if not is_ours(shown.get("inbound_webhook_url"), endpoint):
         raise UponaiTrouble(
             "Its agents stay bound: UponAI asks another webhook about calls to this number, so nobody would name the "
             "agent, and every call would be dropped. Set this console's webhook at UponAI first.",

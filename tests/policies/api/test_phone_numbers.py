@@ -47,6 +47,10 @@ def test_shows_exactly_the_agreed_fields(client, number):
         "allowed_inbound_country_list": ["CA", "US"],
         "allowed_outbound_country_list": ["CA", "US"],
         "inbound_when_console_down": "dropped",
+        "mode": "enforcing",
+        "guarded_agent": "",
+        "chained_webhook_url": "",
+        "chained_sms_webhook_url": "",
     }
 
 
