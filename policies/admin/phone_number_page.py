@@ -17,7 +17,7 @@ from accounts.components import Sentence
 from accounts.models import AuditEntry
 from policies import held
 from policies.actions import version_of
-from policies.admin import hold_words
+from policies.admin import answering_page, hold_words
 from policies.admin.country_input import always_blocked, how_many
 from policies.engine.holds import HoldSnapshot
 from policies.models import CountryPolicy, Hold, PhoneNumber, SyncTarget
@@ -62,7 +62,7 @@ def body(
         "policies": CountryPolicy.objects.exclude(pk=number.policy_id).order_by("name") if may_change else (),
         "sync": sync_state(number, now),
         "facts": sync_facts(number, now),
-        "when_down": when_console_down(number),
+        "answering": answering_page.facts(number, now=now, may_change=may_change),
         "entries": _entries(number) if may_see_audit else None,
     }
 
@@ -89,16 +89,6 @@ def _direction(number: PhoneNumber, direction: str) -> dict[str, Any]:
         "countries": country_facts(codes or ()),
         "how_many": how_many(codes),
     }
-
-
-def when_console_down(number: PhoneNumber) -> str:
-    if number.inbound_when_console_down == "answered":
-        agents = ", ".join(str(agent) for agent in number.inbound_agents)
-        return (
-            f"Answered. UponAI lets the agent that is bound to the number ({agents}) take the call without asking. "
-            "Its own country list still holds."
-        )
-    return "Dropped. No agent is bound to the number at UponAI, so a call that nobody judges is not answered."
 
 
 # --- How far it is on its way to UponAI -----------------------------------------------------------
@@ -172,7 +162,7 @@ def badge_sentence(number: PhoneNumber) -> str:
 
 def _fingerprint(number: PhoneNumber, target: SyncTarget | None) -> str:
     """Changes whenever the sentence would."""
-    facts = [version_of(number), number.missing_since]
+    facts = [version_of(number), number.missing_since, number.inbound_agents, number.answering_agents]
     if target:
         facts += [target.state, target.desired_generation, target.attempts, target.error]
         facts += [target.verified_at if target.state == State.SYNCED else target.due_at]

@@ -21,6 +21,7 @@ from accounts.admin.display import countries_cell, phone_cell, phone_facts, sear
 from accounts.workspaces import NoUponaiKey
 from policies import actions
 from policies.actions import Refused, StaleEdit
+from policies.admin import answering_page
 from policies.admin import phone_number_page as page
 from policies.admin.country_input import in_words, options, understood
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
@@ -111,6 +112,8 @@ class PhoneNumberAdmin(ConsoleAdmin):
             (one + "countries/", "countries", self.countries_view),
             (one + "nickname/", "nickname", self.nickname_view),
             (one + "policy/", "policy", self.policy_view),
+            (one + "answering/", "answering", self.answering_view),
+            (one + "when-down/", "when_down", self.when_down_view),
             (one + "retry/", "retry", self.retry_view),
             (one + "sync-state/", "sync_state", self.sync_state_view),
             (one + "sync-facts/", "sync_facts", self.sync_facts_view),
@@ -268,6 +271,18 @@ class PhoneNumberAdmin(ConsoleAdmin):
             return self._answer(request, number, Outcome(STALE, "warning", "policy"))
         actions.assign_country_policy(phone_number=number, policy=policy, **acting(request))
         return self._answer(request, number, Outcome(f"This number follows “{policy.name}” now.", "quiet", "policy"))
+
+    def answering_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        number = self._loaded_to_change(request, object_id)
+        if request.POST.get("version") != actions.version_of(number):
+            return self._answer(request, number, Outcome(STALE, "warning", "answering"))
+        text, tone = answering_page.change_answering(number, request.POST, **acting(request))
+        return self._answer(request, number, Outcome(text, tone, "answering"))
+
+    def when_down_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        number = self._loaded_to_change(request, object_id)
+        text, tone = answering_page.change_when_down(number, request.POST.get("wanted", ""), **acting(request))
+        return self._answer(request, number, Outcome(text, tone, "when-down"))
 
     def retry_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         number = self._loaded_to_change(request, object_id)
