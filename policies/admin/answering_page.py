@@ -60,8 +60,8 @@ def when_down(number: PhoneNumber) -> dict[str, str]:
     if not bindings.is_ours(number.inbound_webhook_url, endpoint):
         other = "another webhook" if number.inbound_webhook_url else "no webhook"
         text = (
-            f"Answered. UponAI asks {other} about calls to this number, so the console judges none of them and the agent that is "
-            f"bound ({bound}) answers. {LISTS_HOLD}"
+            f"Answered. UponAI asks {other} about calls to this number, so the console judges none of them and the "
+            f"agent that is bound ({bound}) answers. {LISTS_HOLD}"
         )
         return {"text": text}
     return {

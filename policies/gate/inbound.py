@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from policies.gate import door, inbound_judge
+from policies.gate import chaining, door, inbound_judge
 from policies.uponai import payloads
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,14 @@ def inbound(request: HttpRequest, endpoint: str) -> HttpResponse:
         logger.error("A genuine inbound webhook cannot be understood (%s); rejected.", unusable)
         return door.answer(REJECT_ALL)
     try:
-        return door.answer(inbound_judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started).answer)
+        answered = inbound_judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started)
+        answer = answered.answer
+        if chaining.webhook_of(admitted.loaded, attempt):
+            headers = chaining.headers_of(request)
+            answer = chaining.answer_with_chain(
+                admitted.loaded, attempt, admitted.body, headers, answer, answered.verdict
+            )
+        return door.answer(answer)
     except Exception:
         # An error would let the agent answer as well. Whatever it is, it must not open the number.
         logger.exception("A genuine inbound webhook could not be judged; rejected.")

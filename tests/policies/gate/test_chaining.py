@@ -31,7 +31,7 @@ def _good_manners():
 
 
 @pytest.fixture
-def chained(workspace, receiver):  # noqa: F811
+def chained(workspace, receiver):
     receiver.answer = lambda count: (200, json.dumps({"call_inbound": WANTED}).encode())
     row = make_phone_number(
         workspace, OUR_NUMBER, chained_webhook_url=receiver.url, chained_sms_webhook_url=f"{receiver.url}/sms"
@@ -59,7 +59,7 @@ def today(workspace):
 # --- Through the door -----------------------------------------------------------------------------
 
 
-def test_passes_the_very_bytes_on_with_the_signature_under_both_names(workspace, chained, receiver):  # noqa: F811
+def test_passes_the_very_bytes_on_with_the_signature_under_both_names(workspace, chained, receiver):
     content = b' {"event":"call_inbound", "call_inbound":{"from_number":"+14165550123","to_number":"+14155550100"}}'
     (value,) = signed(content).values()
     headers = {"X-UponAI-Signature": value, "X-Retell-Signature": value}
@@ -75,24 +75,24 @@ def test_passes_the_very_bytes_on_with_the_signature_under_both_names(workspace,
     assert signature.verify(body=delivery.raw, headers=theirs, secrets=[UPONAI_KEY], now_ms=now_ms) is None
 
 
-def test_invents_no_header_that_uponai_did_not_send(workspace, chained, receiver):  # noqa: F811
+def test_invents_no_header_that_uponai_did_not_send(workspace, chained, receiver):
     call(workspace)
 
     assert "x-retell-signature" not in {name.lower() for name in receiver.received[0].headers}
 
 
-def test_never_asks_about_a_call_that_is_blocked(workspace, chained, receiver):  # noqa: F811
+def test_never_asks_about_a_call_that_is_blocked(workspace, chained, receiver):
     assert call(workspace, caller=JAMAICAN) == REJECTED
     assert receiver.received == []
 
 
-def test_they_may_reject_what_we_let_in(workspace, chained, receiver):  # noqa: F811
+def test_they_may_reject_what_we_let_in(workspace, chained, receiver):
     receiver.answer = answer(200, {"call_inbound": {"reject": True}})
 
     assert call(workspace) == REJECTED
 
 
-def test_a_retry_gets_the_first_answer_and_they_are_asked_once(workspace, chained, receiver):  # noqa: F811
+def test_a_retry_gets_the_first_answer_and_they_are_asked_once(workspace, chained, receiver):
     receiver.answer = lambda count: (
         200,
         json.dumps({"call_inbound": {"override_agent_id": f"agent_{count}"}}).encode(),
@@ -106,34 +106,34 @@ def test_a_retry_gets_the_first_answer_and_they_are_asked_once(workspace, chaine
     assert len(receiver.received) == 2
 
 
-def test_a_retry_gets_our_own_answer_when_the_first_got_that(workspace, chained, receiver):  # noqa: F811
+def test_a_retry_gets_our_own_answer_when_the_first_got_that(workspace, chained, receiver):
     receiver.answer = lambda count: (500, b"") if count == 1 else (200, b'{"call_inbound":{"override_agent_id":"a"}}')
 
     assert [call(workspace), call(workspace)] == [ACCEPTED, ACCEPTED]
 
 
-def test_without_an_id_a_new_call_of_the_same_pair_asks_anew(workspace, chained, receiver):  # noqa: F811
+def test_without_an_id_a_new_call_of_the_same_pair_asks_anew(workspace, chained, receiver):
     deliver(workspace, body())
     deliver(workspace, body())
 
     assert len(receiver.received) == 2
 
 
-def test_a_message_goes_to_the_webhook_for_messages(workspace, chained, receiver):  # noqa: F811
+def test_a_message_goes_to_the_webhook_for_messages(workspace, chained, receiver):
     receiver.answer = answer(200, {"chat_inbound": {"dynamic_variables": {"name": "Bo"}}})
     content = body(CANADIAN, chat_id="chat_1").replace(b"call_inbound", b"chat_inbound")
 
     assert deliver(workspace, content).json() == {"chat_inbound": {"dynamic_variables": {"name": "Bo"}}}
 
 
-def test_a_request_that_comes_back_is_not_sent_round(workspace, chained, receiver):  # noqa: F811
+def test_a_request_that_comes_back_is_not_sent_round(workspace, chained, receiver):
     content = body(call_id="call_1")
 
     assert deliver(workspace, content, signed(content) | {chaining.MARK: "fraudconsole"}).json() == ACCEPTED
     assert receiver.received == []
 
 
-def test_under_guard_their_variables_stay_and_our_cap_wins(workspace, chained, receiver, monkeypatch):  # noqa: F811
+def test_under_guard_their_variables_stay_and_our_cap_wins(workspace, chained, receiver, monkeypatch):
     ours = {"metadata": {"gate": "guard"}, "agent_override": {"agent": {"max_call_duration_ms": 60_000}}}
     loaded = snapshots.load(workspace.pk)
     attempt = chaining_attempt()
@@ -149,7 +149,7 @@ def chaining_attempt():
     return payloads.read_inbound(body(call_id="call_1"))
 
 
-def test_still_asks_without_the_store(workspace, chained, receiver, nobody_listens):  # noqa: F811
+def test_still_asks_without_the_store(workspace, chained, receiver, nobody_listens):
     assert call(workspace) == {"call_inbound": WANTED}
     assert today(workspace) is None
 
@@ -171,7 +171,7 @@ def test_still_asks_without_the_store(workspace, chained, receiver, nobody_liste
 def test_what_cannot_be_used_leaves_our_answer_alone_and_is_noted(
     workspace,
     chained,
-    receiver,  # noqa: F811
+    receiver,
     status,
     content,
     words,
@@ -186,7 +186,7 @@ def test_what_cannot_be_used_leaves_our_answer_alone_and_is_noted(
     assert record.trouble_at is not None
 
 
-def test_counts_what_was_asked_and_answered(workspace, chained, receiver):  # noqa: F811
+def test_counts_what_was_asked_and_answered(workspace, chained, receiver):
     receiver.answer = lambda count: (200, b"{}") if count != 2 else (503, b"")
 
     for number in range(3):
@@ -197,7 +197,7 @@ def test_counts_what_was_asked_and_answered(workspace, chained, receiver):  # no
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"call_inbound":{}}'])
-def test_an_answer_that_wants_nothing_is_an_answer(workspace, chained, receiver, content):  # noqa: F811
+def test_an_answer_that_wants_nothing_is_an_answer(workspace, chained, receiver, content):
     receiver.answer = answer(200, content)
 
     assert call(workspace) == ACCEPTED
@@ -227,7 +227,7 @@ def test_asks_nobody_inside(host):
         chaining._fetch(f"http://{host}/", b"", {}, 1.0)
 
 
-def test_asks_nobody_on_this_machine_where_that_is_not_allowed(receiver, settings):  # noqa: F811
+def test_asks_nobody_on_this_machine_where_that_is_not_allowed(receiver, settings):
     assert ask(receiver.url) is not None
     settings.CHAINED_WEBHOOKS_ON_LOOPBACK = False
 
@@ -240,7 +240,7 @@ def test_asks_nobody_on_this_machine_where_that_is_not_allowed(receiver, setting
 
 
 @pytest.fixture
-def hanging(receiver):  # noqa: F811
+def hanging(receiver):
     over = threading.Event()
 
     def hang(count):
@@ -263,7 +263,7 @@ def test_a_webhook_that_hangs_is_not_waited_for_and_then_given_a_pause(hanging):
     assert chaining._waiting.by_url[hanging.url].paused_until > time.monotonic()
 
 
-def test_it_is_asked_again_after_the_pause(receiver, monkeypatch):  # noqa: F811
+def test_it_is_asked_again_after_the_pause(receiver, monkeypatch):
     monkeypatch.setattr(chaining, "PAUSE_SECONDS", 0.0)
     receiver.answer = lambda count: (500, b"") if count <= 3 else (200, b"{}")
 
@@ -319,7 +319,7 @@ def test_an_answer_that_drips_in_is_cut_off(workspace):
     server.close()
 
 
-def test_the_url_is_read_from_the_newest_snapshot(workspace, chained, receiver):  # noqa: F811
+def test_the_url_is_read_from_the_newest_snapshot(workspace, chained, receiver):
     with scoped(workspace.pk):
         PhoneNumber.objects.filter(pk=chained.pk).update(chained_webhook_url="")
     snapshots.forget()
