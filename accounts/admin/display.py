@@ -9,6 +9,7 @@ from typing import Any
 import phonenumbers
 from django import forms
 from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2Widget
@@ -66,6 +67,14 @@ def countries_cell(codes: Iterable[str] | None) -> SafeString:
         flags,
         " …" if len(shown) > FEW else "",
     )
+
+
+def panel_url(name: str, *arguments: object) -> str:
+    """A panel that another room serves; empty where that is not installed."""
+    try:
+        return reverse(f"monitoring:panel-{name}", args=arguments)
+    except NoReverseMatch:
+        return ""
 
 
 def phone_cell(e164: str) -> SafeString:

@@ -21,7 +21,7 @@ from unfold.widgets import (
 
 from accounts import keys
 from accounts.admin.base import ConsoleAdmin, VerbForm, acting
-from accounts.admin.display import as_people_write, badge, time_cell
+from accounts.admin.display import as_people_write, badge, panel_url, time_cell
 from accounts.models import PublicKey
 
 REGISTER_NOTE = (
@@ -162,6 +162,7 @@ class PublicKeyAdmin(ConsoleAdmin):
             "public_key": row,
             "register_note": REGISTER_NOTE if row.kind == PublicKey.Kind.UPONAI else "",
             "may_change": self.has_change_permission(request, row),
+            "observed_panel_url": panel_url("observed", "public-key", row.pk),
         }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 

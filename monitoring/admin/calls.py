@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
@@ -24,6 +25,8 @@ from policies.admin.filters import (
     PhoneNumberFilter,
     TimeRangeFilter,
 )
+from policies.admin.listed_peer import listed_peer
+from policies.exception_input import LONGEST_REASON
 
 AS_BY_REST = CallSerializer()
 
@@ -71,6 +74,15 @@ class CallAdmin(ExportedList):
             "call": call,
             "page": call_page(call),
             "decision_href": decision_href(call),
+            "listed_peer": listed_peer(
+                peer=call.peer,
+                country=call.country,
+                direction=call.direction,
+                source=f"Because of call {call.call_reference}"[:LONGEST_REASON],
+                back=request.path,
+                may_edit=request.user.has_perm("policies.add_blockedcaller"),
+                now=timezone.now(),
+            ),
         }
         return self.page(request, "monitoring/call.html", context)
 

@@ -14,4 +14,5 @@ urlpatterns = [
     path("panels/map/", views.world_map, name="panel-map"),
     path("panels/matters/", views.matters, name="panel-matters"),
     path("panels/phone-number/<int:pk>/", views.phone_number, name="panel-phone-number"),
+    path("panels/observed/<str:what>/<int:pk>/", views.observed, name="panel-observed"),
 ]

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from accounts.admin.base import is_htmx
-from monitoring.dashboards import home
+from monitoring.dashboards import home, observing
 from monitoring.dashboards.home import Asked
 from monitoring.dashboards.phone_number import traffic
 from policies.models import PhoneNumber
@@ -40,6 +40,17 @@ def phone_number_panel(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "monitoring/panels/phone_number.html", {"traffic": seen})
 
 
+def observed_panel(request: HttpRequest, what: str, pk: int) -> HttpResponse:
+    if what not in observing.THINGS:
+        raise Http404
+    _require(request, observing.THINGS[what].permission)
+    _require(request, "policies.view_decision")
+    seen = observing.observed(what, pk, now=timezone.now(), zone=timezone.get_current_timezone())
+    if seen is None:
+        raise Http404
+    return render(request, "monitoring/panels/observed.html", {"observed": seen})
+
+
 def for_members(view: View) -> View:
     """Like every admin page, except that a sign-in page never appears inside a panel."""
 
@@ -62,4 +73,5 @@ blocked = home_panel("blocked", "monitoring.view_usagebucket", home.blocked_pane
 usage = home_panel("usage", "monitoring.view_usagebucket", home.usage_panel)
 world_map = home_panel("map", "monitoring.view_usagebucket", home.map_panel)
 phone_number = for_members(phone_number_panel)
+observed = for_members(observed_panel)
 matters = home_panel("matters", "policies.view_synctarget", home.matters_panel)

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from accounts.admin.audit import differences
 from accounts.admin.base import ConsoleAdmin, Problems, acting, is_htmx
-from accounts.admin.display import badge, countries_cell, country_facts
+from accounts.admin.display import badge, countries_cell, country_facts, panel_url
 from policies import actions
 from policies.actions import Refused, StaleEdit
 from policies.admin.policy_form import DIRECTIONS, CountryPolicyForm, class_label, class_rows
@@ -142,6 +142,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
             "history": history,
             "followers": policy.phone_numbers.count(),
             "may_change": self.has_change_permission(request, policy),
+            "observed_panel_url": panel_url("observed", "country-policy", policy.pk),
         }
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

@@ -28,7 +28,9 @@ from policies.admin.filters import (
     ReasonFilter,
     TimeRangeFilter,
     VerdictFilter,
+    WouldBeFilter,
 )
+from policies.admin.listed_peer import listed_peer
 from policies.api.decisions import DecisionSerializer
 from policies.models import Decision
 
@@ -53,11 +55,13 @@ class DecisionAdmin(ExportedList):
     export_columns = (
         *("decision_id", "at", "verdict", "reason", "reasons", "direction", "channel", "phone_number"),
         *("peer.e164", "peer_text", "peer.country", "peer.number_class", "public_key", "ip", "subject"),
-        *("call_reference", "policy.id", "policy.revision", "degraded", "sentence"),
+        *("call_reference", "policy.id", "policy.revision", "would_be.verdict", "would_be.reason"),
+        *("degraded", "sentence"),
     )
     list_filter = (
         VerdictFilter,
         ReasonFilter,
+        WouldBeFilter,
         DirectionFilter,
         ChannelFilter,
         CountryFilter,
@@ -69,6 +73,8 @@ class DecisionAdmin(ExportedList):
         css = {"all": ["fraudconsole/dashboards.css"]}
 
     def list_name(self, request: HttpRequest) -> str:
+        if request.GET.get("would_be__exact"):
+            return "Observed only"
         return "Blocked calls" if request.GET.get("verdict__exact") == "block" else "Decisions"
 
     def export_facts(self, decision: Decision) -> Facts:
@@ -86,6 +92,15 @@ class DecisionAdmin(ExportedList):
         decision = self.found(request, object_id)
         page = decision_page(decision, now=timezone.now())
         context = {"title": "Decision", "opts": None, "decision": decision, "page": page, "judgement": page.judgement}
+        context["listed_peer"] = listed_peer(
+            peer=decision.peer,
+            country=decision.country,
+            direction=decision.direction,
+            source=f"Because of decision {decision.decision_id}",
+            back=request.path,
+            may_edit=request.user.has_perm("policies.add_blockedcaller"),
+            now=timezone.now(),
+        )
         return self.page(request, "policies/decision.html", context)
 
     def own_urls(self) -> list[Any]:
@@ -114,6 +129,8 @@ class DecisionAdmin(ExportedList):
 
     @display(description="Reason")
     def why(self, decision: Decision) -> str:
+        if decision.would_be:
+            return f"Observed only: {words.reason(decision.would_be_reason).lower()}"
         return words.reason(decision.reason) if decision.reason else "–"
 
     @display(description="Verdict")

@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter, Te
 
 from accounts.countries import NAMES, flag
 from policies import words
+from policies.engine.names import VerdictKind
 
 _WHOLE_NUMBER = re.compile(r"\+[0-9]{7,15}")
 _SEPARATORS = re.compile(r"[ ().\-]+")
@@ -42,6 +43,20 @@ class VerdictFilter(CodeFilter):
     @staticmethod
     def codes() -> Iterable[tuple[str, str]]:
         return words.VERDICTS.items()
+
+
+class WouldBeFilter(CodeFilter):
+    """What it would have been, where what failed was only observed."""
+
+    title, field, parameter_name = "would have been", "would_be", "would_be__exact"
+
+    @staticmethod
+    def codes() -> Iterable[tuple[str, str]]:
+        return ((code, name) for code, name in words.VERDICTS.items() if code != VerdictKind.ALLOW)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        # Said twice: so the index of what was observed is the one that is read.
+        return super().queryset(request, queryset.exclude(would_be="") if self.value() else queryset)
 
 
 class ReasonFilter(CodeFilter):

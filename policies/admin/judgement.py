@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from django.urls import reverse
@@ -24,12 +25,14 @@ class TraceEntry:
     text: str
     value: str
     threshold: str
+    observed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     verdict: str
     reason: str
+    observed: bool
     sentence: Sentence
     sender: words.WrittenNumber
     receiver: words.WrittenNumber
@@ -53,6 +56,7 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
     return Judgement(
         verdict=decision.verdict,
         reason=decision.reason,
+        observed=bool(decision.would_be),
         sentence=_sentence(decision),
         **words.sides(decision, own_href=number_href),
         what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
@@ -71,6 +75,8 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
 def _sentence(decision: Decision) -> Sentence:
     """With the hold that it failed for, if it did and that is known."""
     tone, text, also = _TONES.get(decision.verdict, "unknown"), words.sentence(decision), _also(decision)
+    if decision.would_be:
+        return Sentence("notice", f"{text} {_observed(decision)}", also)
     hold = Hold.objects.filter(pk=decision.hold_id).first() if decision.hold_id else None
     if hold is None:
         return Sentence(tone, text, also)
@@ -80,15 +86,25 @@ def _sentence(decision: Decision) -> Sentence:
 
 
 def _also(decision: Decision) -> str:
-    others = [words.reason(code).lower() for code in decision.reasons if code != decision.reason]
+    decisive = {decision.reason, decision.would_be_reason}
+    others = [words.reason(code).lower() for code in decision.reasons if code not in decisive]
     return f"It would also have failed for: {', '.join(others)}." if others else ""
+
+
+def _observed(decision: Decision) -> str:
+    """What it would have been, and why, in one sentence."""
+    what = words.verdict(decision.would_be).lower()
+    facts = {name: getattr(decision, name) for name in ("direction", "country", "peer", "number_class")}
+    enforced = SimpleNamespace(verdict=decision.would_be, reason=decision.would_be_reason, **facts)
+    why = words.sentence(enforced).partition(": ")[2]
+    return f"Observed only: it would have been {what}{f' because {why}' if why else '.'}"
 
 
 def _trace_entry(entry: dict[str, Any]) -> TraceEntry:
     outcome = entry.get("outcome", "")
     check, text = words.check(entry.get("check", ""), outcome)
     value, threshold = ("" if entry.get(name) is None else str(entry[name]) for name in ("value", "threshold"))
-    return TraceEntry(check, outcome, text, value, threshold)
+    return TraceEntry(check, outcome, text, value, threshold, bool(entry.get("observed")))
 
 
 def _is_up_to_lists(decision: Decision) -> bool:

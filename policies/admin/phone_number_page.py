@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Q
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from accounts.admin import audit
-from accounts.admin.display import country_facts, phone_facts
+from accounts.admin.display import country_facts, panel_url, phone_facts
 from accounts.components import Sentence
 from accounts.models import AuditEntry
 from policies import held
@@ -208,8 +208,5 @@ def _entries(number: PhoneNumber) -> list[dict[str, Any]]:
 
 
 def traffic_panel_url(number: PhoneNumber) -> str:
-    """The panel of the last 7 days, which another room serves; empty where it is not installed."""
-    try:
-        return reverse("monitoring:panel-phone-number", args=[number.pk])
-    except NoReverseMatch:
-        return ""
+    """The panel of the last 7 days."""
+    return panel_url("phone-number", number.pk)

@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from accounts.admin.base import ConsoleAdmin, acting, is_htmx
-from accounts.admin.display import countries_cell, phone_cell, phone_facts, searched_digits
+from accounts.admin.display import countries_cell, panel_url, phone_cell, phone_facts, searched_digits
 from accounts.workspaces import NoUponaiKey
 from policies import actions
 from policies.actions import Refused, StaleEdit
@@ -102,6 +102,7 @@ class PhoneNumberAdmin(ConsoleAdmin):
             "title": phone_facts(number.e164)["display"],
             "options": options(),
             "traffic_panel_url": page.traffic_panel_url(number),
+            "observed_panel_url": panel_url("observed", "phone-number", number.pk),
         }
         return self.page(request, "policies/phone_number.html", context)
 

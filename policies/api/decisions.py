@@ -73,11 +73,19 @@ class TraceLineSerializer(serializers.Serializer):
     outcome = serializers.ChoiceField(choices=[(name.value, name.value) for name in TraceOutcome])
     value = AnyValue()
     threshold = AnyValue()
+    observed = serializers.BooleanField(required=False, help_text="It failed where failing is only observed.")
 
 
 class PolicyReferenceSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     revision = serializers.IntegerField()
+
+
+class WouldBeSerializer(serializers.Serializer):
+    """What the verdict would have been, were what failed not only observed."""
+
+    verdict = serializers.ChoiceField(choices=[(name.value, name.value) for name in VerdictKind])
+    reason = ReasonField(allow_null=True)
 
 
 class VerdictSerializer(serializers.Serializer):
@@ -91,6 +99,7 @@ class VerdictSerializer(serializers.Serializer):
     counterfactuals = serializers.ListField(child=serializers.DictField(), help_text="What would have made it pass.")
     policy = PolicyReferenceSerializer(allow_null=True)
     degraded = serializers.BooleanField()
+    would_be = WouldBeSerializer(required=False, help_text="Only where something was merely observed.")
 
 
 class DecisionSerializer(VerdictSerializer):
@@ -110,6 +119,7 @@ class DecisionSerializer(VerdictSerializer):
 
     def to_representation(self, decision: Decision) -> dict[str, Any]:
         policy = {"id": decision.policy_id, "revision": decision.policy_revision}
+        would_be = {"verdict": decision.would_be, "reason": decision.would_be_reason or None}
         return {
             "decision_id": str(decision.decision_id),
             "at": serializers.DateTimeField().to_representation(decision.at),
@@ -135,7 +145,7 @@ class DecisionSerializer(VerdictSerializer):
             "counterfactuals": decision.counterfactuals,
             "policy": policy if decision.policy_id is not None else None,
             "degraded": decision.degraded,
-        }
+        } | ({"would_be": would_be} if decision.would_be else {})
 
 
 class AttemptSerializer(serializers.Serializer):
@@ -162,6 +172,17 @@ _FILTERS: dict[str, filters.Filter] = {
 }
 
 
+class WouldBe(filters.ChoiceFilter):
+    """What it would have been, were what failed not only observed."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=[(name.value, name.value) for name in VerdictKind if name != "allow"], **kwargs)
+
+    def filter(self, qs: Any, value: str) -> Any:
+        # Said twice: so the index of what was observed is the one that is read.
+        return super().filter(qs.exclude(would_be="") if value else qs, value)
+
+
 class BlockedCalls(ListModelMixin, ApiViewSet):
     """What was blocked, newest first."""
 
@@ -181,7 +202,12 @@ class Decisions(ListModelMixin, ApiViewSet):
     queryset = Decision.objects.all()
     serializer_class = DecisionSerializer
     lookup_field = "decision_id"
-    filterset_class = filter_set("DecisionFilters", verdict=one_of(VerdictKind), **_FILTERS)
+    filterset_class = filter_set(
+        "DecisionFilters",
+        verdict=one_of(VerdictKind),
+        would_be=WouldBe(label="Where it was only observed."),
+        **_FILTERS,
+    )
     cursor_ordering = ("-at", "-id")
 
     @extend_schema(
