@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.components import Action, Sentence
+from accounts.countries import is_sanctioned, name_of
 from policies import words
 from policies.admin import hold_words
 from policies.engine.names import Reason, VerdictKind
@@ -46,6 +48,8 @@ class Judgement:
     remedies: tuple[str, ...]
     no_remedy: str
     number_href: str
+    open_href: str
+    open_label: str
 
 
 def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
@@ -69,6 +73,7 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
         remedies=remedies,
         no_remedy=_no_remedy(decision, remedies),
         number_href=number_href if _is_up_to_lists(decision) else "",
+        **_open_for_a_time(decision),
     )
 
 
@@ -110,6 +115,23 @@ def _trace_entry(entry: dict[str, Any]) -> TraceEntry:
 def _is_up_to_lists(decision: Decision) -> bool:
     """Whether a change of the number's policy is among the remedies."""
     return any(change.get("change") != "lift_holds" for change in decision.counterfactuals)
+
+
+def _open_for_a_time(decision: Decision) -> dict[str, str]:
+    """The form that opens what an open may override: the country, else the number itself."""
+    failed = {decision.reason, decision.would_be_reason, *decision.reasons}
+    if decision.country and is_sanctioned(decision.country):
+        return {"open_href": "", "open_label": ""}
+    thing = {}
+    if Reason.COUNTRY_NOT_ALLOWED in failed and decision.country:
+        thing = {"scope": Hold.Scope.COUNTRY, "value": decision.country}
+    elif failed & {Reason.NUMBER_CLASS_BLOCKED, Reason.PREFIX_BLOCKED, Reason.COUNTRY_NOT_ALLOWED} and decision.peer:
+        thing = {"scope": Hold.Scope.PEER, "value": decision.peer}
+    if not thing:
+        return {"open_href": "", "open_label": ""}
+    name = name_of(decision.country) if thing["scope"] == Hold.Scope.COUNTRY else words.as_people_write(decision.peer)
+    query = urlencode({**thing, "direction": decision.direction})
+    return {"open_href": f"{reverse('admin:policies_open_add')}?{query}", "open_label": f"Open {name} for a time…"}
 
 
 def _no_remedy(decision: Decision, remedies: tuple[str, ...]) -> str:

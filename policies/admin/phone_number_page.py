@@ -17,7 +17,7 @@ from accounts.components import Sentence
 from accounts.models import AuditEntry
 from policies import held
 from policies.actions import version_of
-from policies.admin import answering_page, hold_words
+from policies.admin import answering_page, hold_words, open_words
 from policies.admin.country_input import always_blocked, how_many
 from policies.engine.holds import HoldSnapshot
 from policies.models import CountryPolicy, Hold, PhoneNumber, SyncTarget
@@ -53,7 +53,7 @@ def body(
         "shown_number": phone_facts(number.e164),
         "version": version_of(number),
         "may_change": may_change,
-        "holds": _holds(number, now, may_lift=may_hold),
+        "holds": [*_holds(number, now, may_lift=may_hold), *_opens(number, now, may_close=may_hold)],
         "hold_href": _hold_href(number) if may_hold else "",
         "directions": [_direction(number, direction) for direction in TITLES],
         "always_blocked": always_blocked(),
@@ -73,6 +73,13 @@ def _holds(number: PhoneNumber, now: datetime, *, may_lift: bool) -> list[Senten
     back = reverse("admin:policies_phonenumber_change", args=[number.pk])
     rows = held.in_force(now).filter(about).order_by("-expires_at")
     return [hold_words.sentence(hold, now=now, may_lift=may_lift, back=back) for hold in rows]
+
+
+def _opens(number: PhoneNumber, now: datetime, *, may_close: bool) -> list[Sentence]:
+    """What is open of this number."""
+    back = reverse("admin:policies_phonenumber_change", args=[number.pk])
+    rows = held.opens_now(now).filter(scope=Hold.Scope.PHONE_NUMBER, value=number.e164).order_by("-expires_at")
+    return [open_words.sentence(row, now=now, may_close=may_close, back=back) for row in rows]
 
 
 def _hold_href(number: PhoneNumber) -> str:
@@ -97,7 +104,7 @@ def _direction(number: PhoneNumber, direction: str) -> dict[str, Any]:
 def sync_state(number: PhoneNumber, now: datetime) -> dict[str, Any]:
     """The page's sentence in two halves: what is wanted, and whether UponAI has it."""
     target = _target(number)
-    tone, text = _uponai_half(number, target, less_holds=_is_narrowed(number, now))
+    tone, text = _uponai_half(number, target, for_a_time=_for_a_time(number, now))
     wanted = (
         f"May be called from {how_many(codes_of(number, 'inbound'))}, "
         f"may call {how_many(codes_of(number, 'outbound'))}."
@@ -122,24 +129,33 @@ def _target(number: PhoneNumber) -> SyncTarget | None:
     return getattr(number, "sync_target", None)
 
 
-def _is_narrowed(number: PhoneNumber, now: datetime) -> bool:
-    """Whether UponAI is to have less than the policy says, because of what is on hold."""
-    return _desired(number, held.of_lists(now)) != _desired(number, ())
+def _for_a_time(number: PhoneNumber, now: datetime) -> str:
+    """How what UponAI is to have differs from the policy, because of what is open or on hold."""
+    holds, opens = held.of_lists(now), held.opens_of_lists(now)
+    plain = _desired(number)
+    said = []
+    if _desired(number, opens=opens) != plain:
+        said.append("with what is open for a time")
+    if _desired(number, holds=holds, opens=opens) != _desired(number, opens=opens):
+        said.append("less what is on hold")
+    return ", ".join(said)
 
 
-def _desired(number: PhoneNumber, holds: Sequence[HoldSnapshot]) -> lists.CountryLists:
+def _desired(
+    number: PhoneNumber, *, holds: Sequence[HoldSnapshot] = (), opens: Sequence[HoldSnapshot] = ()
+) -> lists.CountryLists:
     revision = number.policy.current_revision
     assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
-    return lists.desired(revision, e164=number.e164, holds=holds)
+    return lists.desired(revision, e164=number.e164, holds=holds, opens=opens)
 
 
-def _uponai_half(number: PhoneNumber, target: SyncTarget | None, *, less_holds: bool = False) -> tuple[str, str]:
+def _uponai_half(number: PhoneNumber, target: SyncTarget | None, *, for_a_time: str = "") -> tuple[str, str]:
     if number.missing_since:
         return "danger", "UponAI does not list this number any more."
     if target is None or (target.state == State.UNKNOWN and not target.error):
         return "unknown", "What UponAI has is not known yet."
     if target.state == State.SYNCED:
-        return "quiet", "UponAI has the same, less what is on hold" if less_holds else "UponAI has the same"
+        return "quiet", f"UponAI has the same, {for_a_time}" if for_a_time else "UponAI has the same"
     error = target.error.rstrip(". ")
     if target.state == State.FAILED:
         return "danger", f"UponAI refused this: {error}. It is not tried again by itself."
@@ -172,7 +188,7 @@ def _fingerprint(number: PhoneNumber, target: SyncTarget | None) -> str:
 def sync_facts(number: PhoneNumber, now: datetime) -> dict[str, Any]:
     """Desired, applied and observed, side by side."""
     target = _target(number)
-    wanted = _desired(number, held.of_lists(now)).as_json()
+    wanted = _desired(number, holds=held.of_lists(now), opens=held.opens_of_lists(now)).as_json()
     rows = []
     for direction, title in TITLES.items():
         columns = [_column(wanted, direction)]
