@@ -13,7 +13,7 @@ from policies.engine import charging, settling
 from policies.engine.checks import CHECKS, CheckFunction
 from policies.engine.limits import Charge
 from policies.engine.question import Question
-from policies.engine.settling import NO_ADDRESS, STRENGTH, Pending
+from policies.engine.settling import LOST, NO_ADDRESS, STRENGTH, Pending
 from policies.engine.types import (
     NO_COUNTS,
     NOBODY,
@@ -30,7 +30,6 @@ from policies.engine.types import (
 )
 
 _OBSERVABLE: Final = frozenset({Check.NUMBER_CLASS, Check.COUNTRY, Check.CAPTCHA, Check.KYC, Check.LIMITS, Check.CAPS})
-_LOST: Final = frozenset({VerdictKind.BLOCK, VerdictKind.CHALLENGE})
 _UNCOUNTED: Final = (
     CheckResult(Check.LIMITS, TraceOutcome.NOT_EVALUATED),
     CheckResult(Check.CAPS, TraceOutcome.NOT_EVALUATED),
@@ -50,7 +49,7 @@ def decide(attempt: Attempt, snapshot: Snapshot, counts: Counts = NO_COUNTS, *, 
         return _unjudged(attempt)
     trace = [_run(check, function, question, is_observed) for check, function in CHECKS]
     failed = [result for result in trace if result.outcome is TraceOutcome.FAIL]
-    if any(result.effect in _LOST and not result.observed for result in failed):
+    if any(result.effect in LOST and not result.observed for result in failed):
         return _verdict(question, [*trace, *_UNCOUNTED], failed, *_NO_CHARGES)
     guarded = any(not result.observed for result in failed)
     try:
@@ -114,7 +113,7 @@ def _verdict(
     would_be = min(failed, key=_strength) if len(enforced) < len(failed) else None
     if kind is VerdictKind.GUARD and charges:
         seconds = charging.call_seconds(question, guarded=True)
-    is_passing = kind not in _LOST
+    is_passing = kind not in LOST
     return Verdict(
         verdict=kind,
         reason=reasons[0] if reasons else None,

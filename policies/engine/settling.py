@@ -19,6 +19,7 @@ from policies.engine.types import Check, CheckResult, Reason, TraceOutcome, Verd
 STRENGTH: Final = MappingProxyType(
     {VerdictKind.BLOCK: 0, VerdictKind.CHALLENGE: 1, VerdictKind.GUARD: 2, VerdictKind.ALLOW: 3}
 )
+LOST: Final = frozenset({VerdictKind.BLOCK, VerdictKind.CHALLENGE})
 NO_ADDRESS: Final = "no IP address was told, so IP limits are skipped"
 _REASONS: Final = MappingProxyType(
     {
@@ -146,11 +147,13 @@ def wait_seconds(charges: Sequence[Charge], usages: Sequence[Usage]) -> int | No
 
 
 def settle(shown: Mapping[str, Any], charges: Sequence[Charge], usages: Sequence[Usage]) -> dict[str, Any]:
-    """The published verdict of an attempt that passed everything else, with what was counted for it.
+    """The published verdict with what was counted for the attempt.
 
-    `shown` is such a verdict without: its lines of limits and caps were not evaluated. Raises ValueError unless there
-    is one usage for each charge.
+    `shown` is the same without: its lines of limits and caps were not evaluated. One that is lost already stays as it
+    is. Raises ValueError unless there is one usage for each charge.
     """
+    if VerdictKind(shown["verdict"]) in LOST:
+        return dict(shown)
     lines = [_recount(line, charges, usages) for line in shown["trace"]]
     failed = [line for line in lines if isinstance(line, CheckResult) and line.outcome == TraceOutcome.FAIL]
     enforced = [line for line in failed if not line.observed]
