@@ -84,10 +84,10 @@ for i, charge in ipairs(charges) do
       wait = math.max(wait, full_until - now)
     end
     if wait > 0 then
-      if string.find(flags, "g", 1, true) then
+      if string.find(flags, "o", 1, true) then
+        charge[4] = 0 -- only observed: it is not spent either, as it would not be were it enforced
+      elseif string.find(flags, "g", 1, true) then
         guarded = true
-      elseif string.find(flags, "o", 1, true) then
-        charge[4] = 0 -- nor would it be spent, were it enforced
       else
         limited = true
       end
