@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -13,16 +15,20 @@ from django.conf import settings
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 8
+QUICK_READ_SECONDS = 2
 TOTAL_SECONDS = 12
 """A body that drips in byte by byte passes every read timeout; this ends it."""
 LARGEST_BODY_BYTES = 8 * 1024 * 1024
 PAGE_SIZE = 1000  # the most that list-phone-numbers answers at once
 LONGEST_RETRY_AFTER_SECONDS = 300.0
+KEPT_CONNECTIONS = 16
 
 UNAUTHORISED = 401
 NOT_FOUND = {404, 422}  # the provider's newer and older ways to say it
 OVER_ALREADY = {400, 404, 422}  # the answers to stopping a call that is not running
 TEMPORARY = {408, 409, 429}
+UNDECIDED = {408, 409}  # a refusal that leaves open whether the same request is being carried out already
+NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class UponaiTrouble(Exception):
@@ -48,14 +54,28 @@ class UponaiTrouble(Exception):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What UponAI answered to something that was to be started: byte for byte, for whoever asked."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+    @property
+    def is_refusal(self) -> bool:
+        return httpx.codes.is_client_error(self.status)
+
+
 class UponaiClient:
     """One workspace's client. Use as a context manager, so that its connections end."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, read_seconds: float = READ_SECONDS) -> None:
         self._http = httpx.Client(
             base_url=settings.UPONAI_API_URL,
             headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(read_seconds, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS),
             follow_redirects=False,
             trust_env=False,
         )
@@ -91,13 +111,19 @@ class UponaiClient:
             "limit": PAGE_SIZE,
         }
         while True:
-            page = self._ask("POST", "/v3/list-calls", json=body)
-            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-                raise UponaiTrouble("UponAI's list of calls is not in the agreed form.")
+            page = self._page("/v3/list-calls", body)
             yield from page["items"]
             if not page.get("has_more") or not page.get("pagination_key"):
                 return
             body["pagination_key"] = page["pagination_key"]
+
+    def list_calls(self, criteria: dict[str, Any]) -> list[Any]:
+        """The newest calls that meet the criteria, one page of them. Raises UponaiTrouble."""
+        return list(self._page("/v3/list-calls", {"filter_criteria": criteria, "limit": PAGE_SIZE})["items"])
+
+    def list_chats(self, criteria: dict[str, Any]) -> list[Any]:
+        """The newest chats that meet the criteria, one page of them. Raises UponaiTrouble."""
+        return list(self._page("/v3/list-chats", {"filter_criteria": criteria, "limit": PAGE_SIZE})["items"])
 
     def stop_call(self, call_id: str) -> bool:
         """Ends a running call; False when it was over already. Raises UponaiTrouble."""
@@ -109,29 +135,85 @@ class UponaiClient:
             raise
         return True
 
+    # What is started here may not be started twice: none of these is ever repeated by itself.
+
+    def create_phone_call(self, body: dict[str, Any]) -> Answer:
+        """Raises UponaiTrouble where UponAI said neither yes nor no."""
+        return self._start("/v2/create-phone-call", body, names="call_id")
+
+    def create_sms_chat(self, body: dict[str, Any]) -> Answer:
+        return self._start("/create-sms-chat", body, names="chat_id")
+
+    def create_web_call(self, body: dict[str, Any]) -> Answer:
+        return self._start("/v3/create-web-call", body, names="call_id")
+
+    def create_chat(self, body: dict[str, Any]) -> Answer:
+        return self._start("/create-chat", body, names="chat_id")
+
+    def create_chat_completion(self, body: dict[str, Any]) -> Answer:
+        return self._start("/create-chat-completion", body, names="messages")
+
+    def _start(self, path: str, body: dict[str, Any], *, names: str) -> Answer:
+        """An answer that does not name what was started says nothing of whether it was."""
+        status, content, headers = self._exchange(
+            "POST", path, content=orjson.dumps(body), headers={"Content-Type": "application/json"}
+        )
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in UNDECIDED:
+            raise _refusal(status, content, headers, ambiguous=True)
+        answer = Answer(status, content, headers.get("Retry-After", ""))
+        if answer.is_refusal:
+            return answer
+        if not httpx.codes.is_success(status) or not (decoded := _decoded(content)) or not decoded.get(names):
+            raise UponaiTrouble("UponAI's answer is not in the agreed form.", status=status, ambiguous=True)
+        return answer
+
+    def _page(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        page = self._ask("POST", path, json=body)
+        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+            raise UponaiTrouble("UponAI's list is not in the agreed form.")
+        return page
+
     def _object(self, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict):
             raise UponaiTrouble("UponAI's answer is not in the agreed form.", ambiguous=True)
         return body
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
-        try:
-            with self._http.stream(method, path, **arguments) as response:
-                body = _read(response)
-                status, headers = response.status_code, response.headers
-        except httpx.ConnectError:
-            raise UponaiTrouble("UponAI cannot be reached.") from None
-        except httpx.TimeoutException:
-            raise UponaiTrouble("UponAI did not answer in time.", ambiguous=True) from None
-        except httpx.HTTPError as trouble:
-            reason = type(trouble).__name__
-            raise UponaiTrouble(f"The connection to UponAI broke ({reason}).", ambiguous=True) from None
+        status, body, headers = self._exchange(method, path, **arguments)
         if status >= httpx.codes.BAD_REQUEST:
             raise _refusal(status, body, headers)
         try:
             return orjson.loads(body) if body else None
         except orjson.JSONDecodeError:
             raise UponaiTrouble("UponAI's answer is not JSON.", status=status, ambiguous=True) from None
+
+    def _exchange(self, method: str, path: str, **arguments: Any) -> tuple[int, bytes, httpx.Headers]:
+        try:
+            with self._http.stream(method, path, **arguments) as response:
+                body = _read(response)
+                return response.status_code, body, response.headers
+        except NOTHING_SENT:
+            raise UponaiTrouble("UponAI cannot be reached.") from None
+        except httpx.TimeoutException:
+            raise UponaiTrouble("UponAI did not answer in time.", ambiguous=True) from None
+        except httpx.HTTPError as trouble:
+            reason = type(trouble).__name__
+            raise UponaiTrouble(f"The connection to UponAI broke ({reason}).", ambiguous=True) from None
+
+
+@lru_cache(maxsize=256)
+def _shared(url: str, key: str, read_seconds: float) -> UponaiClient:
+    return UponaiClient(key, read_seconds=read_seconds)
+
+
+def shared(key: str) -> UponaiClient:
+    """This process's client for a key, with connections that stay open: for requests somebody is waiting for."""
+    return _shared(settings.UPONAI_API_URL, key, READ_SECONDS)
+
+
+def shared_and_quick(key: str) -> UponaiClient:
+    """The same for a look that somebody waits for although it may bring nothing."""
+    return _shared(settings.UPONAI_API_URL, key, QUICK_READ_SECONDS)
 
 
 def _read(response: httpx.Response) -> bytes:
@@ -145,7 +227,15 @@ def _read(response: httpx.Response) -> bytes:
     return body
 
 
-def _refusal(status: int, body: bytes, headers: httpx.Headers) -> UponaiTrouble:
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _refusal(status: int, body: bytes, headers: httpx.Headers, *, ambiguous: bool = False) -> UponaiTrouble:
     said = _message(body)
     if status == UNAUTHORISED:
         sentence = "UponAI refuses the workspace's key (401)."
@@ -158,17 +248,13 @@ def _refusal(status: int, body: bytes, headers: httpx.Headers) -> UponaiTrouble:
         sentence,
         status=status,
         permanent=not server_side and status not in TEMPORARY and status != UNAUTHORISED,
-        ambiguous=server_side,
+        ambiguous=ambiguous or server_side,
         retry_after=_retry_after(headers),
     )
 
 
 def _message(body: bytes) -> str:
-    try:
-        said = orjson.loads(body).get("message", "")
-    except (orjson.JSONDecodeError, AttributeError):
-        return ""
-    return str(said).rstrip(".")[:200]
+    return str(_decoded(body).get("message", "")).rstrip(".")[:200]
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

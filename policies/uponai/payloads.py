@@ -226,3 +226,84 @@ def same_lists(left: Collection[str] | None, right: Collection[str] | None) -> b
     is null. What we want must have gone through `update_body` first, where "nothing" is not empty.
     """
     return {code.upper() for code in left or ()} == {code.upper() for code in right or ()}
+
+
+# --- Outbound: what the gate asks UponAI to start, and how it finds it again ---------------------------------------
+
+DECISION_ID: Final = "decision_id"
+"""The name in the metadata under which everything that passed the gate carries its decision."""
+
+_NAME_OF_AGENT: Final = {
+    Channel.PHONE_CALL: ("override_agent_id", "override_agent_version"),
+    Channel.SMS: ("override_agent_id", "override_agent_version"),
+    Channel.WEB_CALL: ("agent_id", "agent_version"),
+    Channel.CHAT: ("agent_id", "agent_version"),
+}
+_WITH_LENGTH: Final = frozenset({Channel.PHONE_CALL, Channel.WEB_CALL})
+
+
+def agent_fields(channel: Channel) -> tuple[str, str]:
+    """What a channel's body calls the agent and its version."""
+    return _NAME_OF_AGENT[channel]
+
+
+def start_body(
+    fields: Mapping[str, Any],
+    *,
+    channel: Channel,
+    decision_id: str,
+    from_number: str | None = None,
+    to_number: str | None = None,
+    call_seconds: int | None = None,
+    guarded_agent: str | None = None,
+) -> dict[str, Any]:
+    """The body that starts what was judged: what was asked for, under the gate's own words.
+
+    `fields` were checked: `metadata`, `agent_override` and its `agent` are objects where they are not null.
+    """
+    body = dict(fields)
+    body["metadata"] = {**(body.get("metadata") or {}), DECISION_ID: decision_id}
+    if from_number is not None:
+        body["from_number"] = from_number
+    if to_number is not None:
+        body["to_number"] = to_number
+    if guarded_agent:
+        agent, version = agent_fields(channel)
+        body[agent] = guarded_agent
+        body.pop(version, None)
+    if channel in _WITH_LENGTH and call_seconds is not None:
+        body["agent_override"] = _capped(body.get("agent_override") or {}, call_seconds * 1000)
+    if channel == Channel.PHONE_CALL:
+        # UponAI itself makes one call of two requests with the same key; the other channels have no such field.
+        body["idempotency_key"] = decision_id
+    return body
+
+
+def _capped(override: Mapping[str, Any], longest_ms: int) -> dict[str, Any]:
+    agent = override.get("agent") or {}
+    asked = agent.get("max_call_duration_ms")
+    length = longest_ms if asked is None else min(asked, longest_ms)
+    return {**override, "agent": {**agent, "max_call_duration_ms": length}}
+
+
+def named_in(body: Any, channel: Channel) -> str:
+    """UponAI's id of what an answer says was started; empty where it names none."""
+    name = "call_id" if channel in _WITH_LENGTH else "chat_id"
+    return _reference(body.get(name)) or "" if isinstance(body, Mapping) else ""
+
+
+def criteria_by_decision(decision_id: str) -> dict[str, Any]:
+    """The filter of a list of calls or chats that finds what carries a decision."""
+    return {"metadata": [{"key": DECISION_ID, "type": "string", "op": "eq", "value": decision_id}]}
+
+
+def criteria_by_destination(channel: Channel, to_number: str) -> dict[str, Any]:
+    """The same by the number that was called, which every list can be asked for."""
+    name = {Channel.PHONE_CALL: "to_number", Channel.SMS: "user_number"}.get(channel)
+    return {name: {"type": "string", "op": "eq", "value": to_number}} if name and to_number else {}
+
+
+def carries(item: Any, decision_id: str) -> bool:
+    """Whether a call or chat of a list is the one of this decision, whatever the list was asked for."""
+    metadata = item.get("metadata") if isinstance(item, Mapping) else None
+    return isinstance(metadata, Mapping) and metadata.get(DECISION_ID) == decision_id
