@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
+from django.utils.crypto import salted_hmac
 
 from accounts import audit, encryption
 from accounts.audit import Acting
-from accounts.models import Membership, UponaiKey, User, Workspace
+from accounts.models import KeyLeak, Membership, UponaiKey, User, Workspace
 from accounts.roles import Role
 from accounts.scoping import scoped, unscoped
 
@@ -109,11 +110,13 @@ def set_uponai_key(
     """Stores a new private key. The one before verifies webhooks until `old_verifies_until`, else no longer."""
     with taking_turns(workspace.pk):
         UponaiKey.objects.filter(verifies_until=None).update(verifies_until=old_verifies_until or now)
-        row = UponaiKey(workspace=workspace, last_four=key[-4:], created_at=now)
+        row = UponaiKey(workspace=workspace, last_four=key[-4:], fingerprint=fingerprint_of(key), created_at=now)
         row.sealed = encryption.seal(
             workspace_id=workspace.pk, model="uponaikey", row=row.pk, field="sealed", secret=key
         )
         row.save()
+        # A leak ends with the key that leaked; the same key set again has not been replaced.
+        KeyLeak.objects.filter(resolved_at=None).exclude(fingerprint=row.fingerprint).update(resolved_at=now)
         bump_snapshot(workspace.pk)
         audit.record(
             workspace_id=workspace.pk,
@@ -150,6 +153,20 @@ def webhook_secrets(workspace_id: int, now: datetime) -> list[WebhookSecret]:
             "-created_at"
         )
         return [WebhookSecret(_opened(row), row.verifies_until) for row in rows]
+
+
+def fingerprint_of(key: str) -> str:
+    """Tells a key from others. Keyed with SECRET_KEY: who has the rows alone cannot try keys."""
+    return salted_hmac("accounts.workspaces.uponai_key", key, algorithm="sha256").hexdigest()
+
+
+def find_uponai_key(text: str, *, now: datetime) -> UponaiKey | None:
+    """The key with this text that a workspace uses, or used until so recently that it still verifies webhooks."""
+    with unscoped(reason="a key that is shown tells its workspace"):
+        in_use = UponaiKey.objects.filter(models.Q(verifies_until=None) | models.Q(verifies_until__gt=now))
+        for row in in_use.filter(fingerprint=""):  # stored before keys had one
+            UponaiKey.objects.filter(pk=row.pk).update(fingerprint=fingerprint_of(_opened(row)))
+        return in_use.filter(fingerprint=fingerprint_of(text)).order_by("-created_at").first()
 
 
 def _opened(row: UponaiKey) -> str:

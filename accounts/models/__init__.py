@@ -1,7 +1,7 @@
 """Who: people, workspaces, keys, subjects, and the audit trail of what they did."""
 
 from accounts.models.audit import AuditEntry, AuditHead
-from accounts.models.keys import ApiToken, DataKey, PublicKey, UponaiKey
+from accounts.models.keys import ApiToken, DataKey, KeyLeak, PublicKey, UponaiKey
 from accounts.models.kyc import KycRecord, Subject
 from accounts.models.people import Membership, User, Workspace
 
@@ -10,6 +10,7 @@ __all__ = [
     "AuditEntry",
     "AuditHead",
     "DataKey",
+    "KeyLeak",
     "KycRecord",
     "Membership",
     "PublicKey",
