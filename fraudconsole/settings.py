@@ -231,6 +231,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "sweep dials": {"task": "policies.tasks.sweep_dials", "schedule": 5.0, "options": {"expires": 5}},
     "sweep holds": {"task": "policies.tasks.sweep_holds", "schedule": 2.0, "options": {"expires": 5}},
     "roll up": {"task": "monitoring.tasks.roll_up", "schedule": 2.0, "options": {"expires": 10}},
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},

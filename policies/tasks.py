@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from policies import bells, holds, lists, opens, running_calls
 from policies.gate import recorder, snapshots
+from policies.gate.outbound import unresolved
 from policies.sync import push
 
 PUSHES_AT_ONCE = 2
@@ -18,6 +19,7 @@ PUSHING_SECONDS = 20.0
 """A task that goes on with other due rows ends after so long; the next sweep goes on."""
 
 _places = threading.BoundedSemaphore(PUSHES_AT_ONCE)
+_looking = threading.Lock()
 
 
 @shared_task
@@ -60,6 +62,21 @@ def sweep_holds(**_: object) -> None:
 @shared_task
 def end_running_calls(hold_id: int, **_: object) -> None:
     running_calls.end(hold_id, clock=timezone.now)
+
+
+@shared_task
+def sweep_dials(**_: object) -> None:
+    """Finds out what became of dials that UponAI did not answer."""
+    ends_at = time.monotonic() + PUSHING_SECONDS
+    if not _looking.acquire(blocking=False):
+        return
+    try:
+        for dial_id in unresolved.due_dials(now=timezone.now()):
+            unresolved.resolve(dial_id, clock=timezone.now)
+            if time.monotonic() > ends_at:
+                break
+    finally:
+        _looking.release()
 
 
 @shared_task

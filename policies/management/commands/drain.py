@@ -11,6 +11,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from policies.gate import recorder, snapshots
+from policies.gate.outbound import unresolved
 from policies.sync import push
 
 
@@ -22,6 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         sent = [push.push(target, clock=timezone.now) for target in push.due_targets(now=timezone.now())]
+        looked = [unresolved.resolve(dial, clock=timezone.now) for dial in unresolved.due_dials(now=timezone.now())]
         try:
             snapshots.publish_all()
             recorded = recorder.drain(now=timezone.now())
@@ -29,6 +31,8 @@ class Command(BaseCommand):
         except RedisError as trouble:
             raise CommandError(f"{sum(sent)} numbers synced. The live store does not answer: {trouble}") from None
         if options["json"]:
-            self.stdout.write(json.dumps({"synced": sum(sent), "due": len(sent), "recorded": recorded}))
+            self.stdout.write(
+                json.dumps({"synced": sum(sent), "due": len(sent), "recorded": recorded, "resolved": sum(looked)})
+            )
         else:
             self.stdout.write(f"{sum(sent)} of {len(sent)} due numbers synced, {recorded} decisions recorded.")
