@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.crypto import salted_hmac
 
-from accounts import audit, encryption
+from accounts import audit, encryption, gate_rules
 from accounts.audit import Acting
 from accounts.models import KeyLeak, Membership, UponaiKey, User, Workspace
 from accounts.roles import Role
 from accounts.scoping import scoped, unscoped
 
-SETTINGS_FIELDS = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices")
+SETTINGS_FIELDS = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits")
 
 
 class NoUponaiKey(Exception):
@@ -58,25 +59,44 @@ def create_workspace(
 
 def change_settings(*, workspace: Workspace, acting_user: Acting, now: datetime, **changes: Any) -> Workspace:
     """Changes a workspace's settings. Raises ValidationError naming the field."""
-    before = {name: str(getattr(workspace, name)) for name in changes}
-    for name, value in changes.items():
-        if name not in SETTINGS_FIELDS:
-            raise ValueError(f"{name} is not a setting of a workspace.")
-        setattr(workspace, name, value)
-    workspace.full_clean()
-    with transaction.atomic():
-        workspace.save(update_fields=list(changes))
-        bump_snapshot(workspace.pk)
-        audit.record(
-            workspace_id=workspace.pk,
-            action="workspace.change_settings",
-            subject=workspace,
-            acting_user=acting_user,
-            now=now,
-            before=before,
-            after={name: str(value) for name, value in changes.items()},
-        )
+    unknown = changes.keys() - set(SETTINGS_FIELDS)
+    if unknown:
+        raise ValueError(f"{min(unknown)} is not a setting of a workspace.")
+    changes = changes | _read_limits(changes)
+    with taking_turns(workspace.pk):
+        workspace.refresh_from_db()
+        before = {name: getattr(workspace, name) for name in changes}
+        for name, value in changes.items():
+            setattr(workspace, name, value)
+        workspace.full_clean()
+        changed = [name for name in changes if before[name] != getattr(workspace, name)]
+        if changed:
+            workspace.save(update_fields=changed)
+            bump_snapshot(workspace.pk)
+            audit.record(
+                workspace_id=workspace.pk,
+                action="workspace.change_settings",
+                subject=workspace,
+                acting_user=acting_user,
+                now=now,
+                before={name: _shown(before[name]) for name in changed},
+                after={name: _shown(getattr(workspace, name)) for name in changed},
+            )
     return workspace
+
+
+def _read_limits(changes: dict[str, Any]) -> dict[str, Any]:
+    if "limits" not in changes:
+        return {}
+    try:
+        return {"limits": gate_rules.of_the_gate().read_limits(gate_rules.WORKSPACE, changes["limits"])}
+    except ValidationError as problem:
+        raise ValidationError({"limits": problem.messages}) from None
+
+
+def _shown(value: Any) -> Any:
+    """For the audit log: as it is where JSON has a shape for it, so that what differs can be told apart."""
+    return value if isinstance(value, dict) else str(value)
 
 
 def add_member(*, workspace: Workspace, user: User, role: Role, acting_user: Acting, now: datetime) -> Membership:
@@ -176,9 +196,11 @@ def _opened(row: UponaiKey) -> str:
 
 
 def bump_snapshot(workspace_id: int) -> int:
-    """Tells the gate, in the transaction of the change, that its snapshot is old. Answers the new version."""
+    """Notes in the transaction of the change that the gate's snapshot is old, and tells the gate after it."""
     Workspace.objects.filter(pk=workspace_id).update(snapshot_version=models.F("snapshot_version") + 1)
-    return Workspace.objects.values_list("snapshot_version", flat=True).get(pk=workspace_id)
+    version = Workspace.objects.values_list("snapshot_version", flat=True).get(pk=workspace_id)
+    transaction.on_commit(lambda: gate_rules.of_the_gate().tell(workspace_id, version))
+    return version
 
 
 def workspaces_of(user: User) -> list[Workspace]:

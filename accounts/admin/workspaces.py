@@ -17,13 +17,15 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminTextareaWidget
 
-from accounts import countries, workspaces
+from accounts import countries, gate_rules, workspaces
 from accounts.admin.base import ConsoleAdmin, VerbForm, acting
 from accounts.admin.display import CountryField
+from accounts.admin.rule_fields import LimitsField
 from accounts.middleware import SESSION_KEY
 from accounts.models import ApiToken, Membership, UponaiKey, Workspace
 
 SHORTEST_KEY = 8
+LIMITS_MEAN = "For every number and key. What a country policy or a public key says itself comes before these."
 OVERLAPS = {"0": timedelta(0), "1": timedelta(hours=1), "24": timedelta(hours=24)}
 
 
@@ -78,9 +80,17 @@ class WorkspaceForm(VerbForm):
         help_text="US dollars a minute where they differ from the built-in table, one country a line: GB 0.05",
     )
 
+    limits = LimitsField(label="Limits")
+
     class Meta:
         model = Workspace
-        fields = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices")
+        fields = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "limits" in self.fields:
+            rows = gate_rules.of_the_gate().workspace_limit_rows()
+            self.fields["limits"].show(rows)  # type: ignore[attr-defined]
 
 
 @admin.register(Workspace)
@@ -89,6 +99,10 @@ class WorkspaceAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", ("home_country", "time_zone"))}),
         ("Prices", {"fields": ("agent_minute_price", "carrier_prices")}),
+        (
+            "Limits of the whole workspace",
+            {"fields": ("limits",), "classes": ["collapse"], "description": LIMITS_MEAN},
+        ),
     )
     change_form_outer_after_template = "accounts/_workspace_sections.html"
 

@@ -51,6 +51,26 @@ class WholeNumber(serializers.IntegerField):
         return number
 
 
+class Number(serializers.FloatField):
+    """A number; a string of digits and true are not taken for one."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if not isinstance(data, int | float) or isinstance(data, bool):
+            self.fail("invalid")
+        number: float = super().to_internal_value(data)
+        return number
+
+
+class AsWritten(serializers.Field):
+    """A part whose shape the verb reads, and refuses in its own words."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
 class Body(serializers.Serializer):
     """A request body. A field it does not have is refused, so that no misspelling goes unnoticed.
 

@@ -75,4 +75,4 @@ class ProblemSchema(AutoSchema):
         return bool(getattr(self.view, "has_etag", False)) and (self.method in BODY_METHODS or not self._is_list_view())
 
     def _is_list_address(self) -> bool:
-        return "{" not in self.path
+        return "{" not in self.path and not getattr(self.view, "is_one_object", False)

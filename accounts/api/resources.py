@@ -1,39 +1,16 @@
-"""Read-only parts of a workspace: its settings, subjects, KYC records, audit log."""
+"""Read-only parts of a workspace: subjects, KYC records, audit log."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.api.inputs import filter_set, one_of, period
-from accounts.api.views import ApiView, ApiViewSet
-from accounts.models import AuditEntry, KycRecord, Subject, Workspace
-
-
-class WorkspaceSerializer(serializers.ModelSerializer):
-    home_country = serializers.CharField(source="home_country.code", help_text="ISO 3166-1 alpha-2.")
-    carrier_prices = serializers.DictField(
-        child=serializers.FloatField(), help_text="Your own prices in US dollars a minute, by country."
-    )
-
-    class Meta:
-        model = Workspace
-        fields = ("slug", "name", "home_country", "time_zone", "agent_minute_price", "carrier_prices")
-
-
-class WorkspaceSettings(ApiView):
-    scope_resource = "workspace"
-
-    @extend_schema(responses=WorkspaceSerializer, operation_id="workspace_retrieve")
-    def get(self, request: Request) -> Response:
-        """The workspace that the token belongs to."""
-        return Response(WorkspaceSerializer(self.token.workspace).data)
+from accounts.api.views import ApiViewSet
+from accounts.models import AuditEntry, KycRecord, Subject
 
 
 class SubjectSerializer(serializers.ModelSerializer):

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import end_user_tokens, public_keys, resources
+from accounts.api import end_user_tokens, public_keys, resources, workspace
 
 router = SimpleRouter()
 router.register("public-keys", public_keys.PublicKeys, "public-key")
@@ -12,7 +12,7 @@ router.register("kyc-records", resources.KycRecords, "kyc-record")
 router.register("audit-log", resources.AuditLog, "audit-entry")
 
 urlpatterns = [
-    path("workspace/", resources.WorkspaceSettings.as_view(), name="workspace"),
+    path("workspace/", workspace.WorkspaceSettings.as_view(), name="workspace"),
     path("end-user-tokens/", end_user_tokens.EndUserTokens.as_view(), name="end-user-tokens"),
     *router.urls,
 ]

@@ -39,6 +39,7 @@ def test_shows_the_token_s_workspace():
         "time_zone": "Europe/Berlin",
         "agent_minute_price": "0.1000",
         "carrier_prices": {"GB": 0.05},
+        "limits": {},
     }
 
 
