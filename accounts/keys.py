@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import string
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-import phonenumbers
 from django.core.exceptions import ValidationError
 
-from accounts import audit
+from accounts import audit, encryption
 from accounts.audit import Acting
+from accounts.key_input import CHANNELS, EDITABLE, fill
 from accounts.models import PublicKey, Workspace
+from accounts.scoping import unscoped
 from accounts.workspaces import bump_snapshot, taking_turns
+
+__all__ = [
+    "CHANNELS",
+    "EDITABLE",
+    "LONGEST_OVERLAP",
+    "NO_OVERLAP",
+    "OVERLAP",
+    "captcha_secret",
+    "edit_public_key",
+    "mint_public_key",
+    "register_public_key",
+    "retire_public_keys",
+    "revoke_public_key",
+    "rotate_public_key",
+]
 
 MARK = "pk_"
 RANDOM_LENGTH = 32
-CHANNELS = {"phone_call": "Phone call", "sms": "SMS", "web_call": "Web call", "chat": "Chat"}
-EDITABLE = [
-    "name",
-    "domains",
-    "channels",
-    "phone_number",
-    "agent",
-    "allowed_fields",
-    "fraud_protection",
-    "captcha",
-    "kyc_level",
-    "mode",
-]
-
-_HOST_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_FIELD_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,63}")
+OVERLAP = timedelta(days=7)
+LONGEST_OVERLAP = timedelta(days=90)
+NO_OVERLAP = timedelta(0)
 
 
 def looks_like_key(text: str) -> bool:
@@ -45,8 +47,9 @@ def mint_public_key(*, workspace: Workspace, acting_user: Acting, now: datetime,
     """Makes a gate key that works at once. Raises ValidationError naming the field."""
     row = PublicKey(workspace=workspace, kind=PublicKey.Kind.GATE_KEY, key=_new_key(), created_at=now)
     with taking_turns(workspace.pk):
-        _fill(row, facts)
-        _save(row, action="public_key.mint", acting_user=acting_user, now=now, after=_facts(row))
+        secret = fill(row, facts)
+        after = _facts(row, secret)
+        _save(row, secret=secret, action="public_key.mint", acting_user=acting_user, now=now, after=after)
     return row
 
 
@@ -58,7 +61,7 @@ def register_public_key(
     with taking_turns(workspace.pk):
         if PublicKey.objects.filter(key=row.key).exists():
             raise ValidationError({"key": "This key is in the register already."})
-        _fill(row, facts)
+        fill(row, facts)
         _save(row, action="public_key.register", acting_user=acting_user, now=now, after=_facts(row))
     return row
 
@@ -68,12 +71,13 @@ def edit_public_key(*, public_key: PublicKey, acting_user: Acting, now: datetime
     with taking_turns(public_key.workspace_id):
         row = _locked(public_key)
         before = _facts(row)
-        _fill(row, changes)
-        after = _facts(row)
-        changed = [name for name in EDITABLE if before[name] != after[name]]
+        secret = fill(row, changes)
+        after = _facts(row, secret)
+        changed = [name for name in after if before[name] != after[name]]
         if changed:
             _save(
                 row,
+                secret=secret,
                 action="public_key.edit",
                 acting_user=acting_user,
                 now=now,
@@ -84,59 +88,77 @@ def edit_public_key(*, public_key: PublicKey, acting_user: Acting, now: datetime
 
 
 def rotate_public_key(
-    *, public_key: PublicKey, overlap: bool, acting_user: Acting, now: datetime, reason: str = ""
+    *, public_key: PublicKey, overlap: timedelta = OVERLAP, acting_user: Acting, now: datetime, reason: str = ""
 ) -> PublicKey:
     """Mints a successor that may do the same, under the same name, and answers it.
 
-    With `overlap` the old key works until somebody revokes it, so that web pages can change over.
+    The old key goes on working for `overlap`, so that web pages can change over.
     """
+    if not NO_OVERLAP <= overlap <= LONGEST_OVERLAP:
+        raise ValidationError({"overlap": f"The overlap is at most {LONGEST_OVERLAP.days} days."})
     with taking_turns(public_key.workspace_id):
         old = _locked(public_key)
         _refuse_unless_rotatable(old)
         name, facts = old.name, {field: getattr(old, field) for field in EDITABLE}
-        old.name = _free_name(f"{name} (until {now:%Y-%m-%d})" if not overlap else f"{name} (old)")
-        if not overlap:
-            old.status = PublicKey.Status.REVOKED
-        old.save(update_fields=["name", "status"])
+        ends_at = now + overlap
+        old.name = _free_name(f"{name} (until {ends_at:%Y-%m-%d})")
+        old.save(update_fields=["name"])
         new = PublicKey(workspace_id=old.workspace_id, key=_new_key(), created_at=now, **facts)
         _save(
             new,
+            secret=captcha_secret(old),
             action="public_key.rotate",
             acting_user=acting_user,
             now=now,
             before={"key": old.key},
-            after={"key": new.key, "old_key_works": overlap},
+            after={"key": new.key, "old_key_works_until": ends_at.isoformat()},
             reason=reason,
         )
+        old.successor, old.retires_at = new, ends_at
+        if not overlap:
+            old.status = PublicKey.Status.REVOKED
+        old.save(update_fields=["status", "successor", "retires_at"])
     return new
 
 
 def revoke_public_key(
     *, public_key: PublicKey, acting_user: Acting, now: datetime, exposed: bool = False, reason: str = ""
 ) -> PublicKey | None:
-    """Ends a key at once. An exposed one gets a successor without overlap, which is answered."""
-    if exposed:
-        return rotate_public_key(
-            public_key=public_key,
-            overlap=False,
-            acting_user=acting_user,
-            now=now,
-            reason=reason or "The key was exposed.",
-        )
+    """Ends a key at once. An exposed one has a successor, which is answered: one it was rotated to, or a new one."""
     with taking_turns(public_key.workspace_id):
         row = _locked(public_key)
-        if row.status != PublicKey.Status.REVOKED:
-            before, row.status = row.status, PublicKey.Status.REVOKED
-            _save(
-                row,
-                action="public_key.revoke",
+        if exposed and row.successor is None:
+            return rotate_public_key(
+                public_key=row,
+                overlap=NO_OVERLAP,
                 acting_user=acting_user,
                 now=now,
-                before={"status": before},
-                after={"status": row.status},
-                reason=reason,
+                reason=reason or "The key was exposed.",
             )
-    return None
+        if row.status != PublicKey.Status.REVOKED:
+            _revoke(row, action="public_key.revoke", acting_user=acting_user, now=now, reason=reason)
+    return row.successor if exposed else None
+
+
+def retire_public_keys(*, now: datetime) -> int:
+    """Notes of rotated keys whose overlap is over that they are revoked. The gate itself looks at the clock."""
+    with unscoped(reason="rotated keys of every workspace run out"):
+        over = PublicKey.objects.filter(status=PublicKey.Status.ACTIVE, retires_at__lte=now)
+        workspaces = list(over.values_list("workspace_id", flat=True).distinct())
+    retired = 0
+    for workspace_id in workspaces:
+        with taking_turns(workspace_id):
+            for row in PublicKey.objects.filter(status=PublicKey.Status.ACTIVE, retires_at__lte=now):
+                _revoke(row, action="public_key.retire", acting_user=None, now=now, reason="Its overlap is over.")
+                retired += 1
+    return retired
+
+
+def captcha_secret(public_key: PublicKey) -> str:
+    """What the captcha's verifier is shown; empty where there is none."""
+    if not public_key.captcha_secret:
+        return ""
+    return encryption.unseal(**_place(public_key), sealed=public_key.captcha_secret)
 
 
 def _refuse_unless_rotatable(key: PublicKey) -> None:
@@ -144,6 +166,13 @@ def _refuse_unless_rotatable(key: PublicKey) -> None:
         raise ValidationError("This key is UponAI's own: rotate it in UponAI's dashboard, then note the new one here.")
     if key.status == PublicKey.Status.REVOKED:
         raise ValidationError("This key is revoked already; mint a new one instead.")
+    if key.successor is not None:
+        raise ValidationError(f"This key was rotated already: {key.successor.name} takes its place.")
+
+
+def _revoke(row: PublicKey, **entry: Any) -> None:
+    before, row.status = row.status, PublicKey.Status.REVOKED
+    _save(row, before={"status": before}, after={"status": row.status}, **entry)
 
 
 def _locked(key: PublicKey) -> PublicKey:
@@ -163,96 +192,21 @@ def _free_name(wanted: str) -> str:
     return next(name for name in candidates if name not in taken)
 
 
-def _facts(row: PublicKey) -> dict[str, Any]:
-    return {"key": row.key} | {name: getattr(row, name) for name in EDITABLE}
+def _facts(row: PublicKey, new_secret: str = "") -> dict[str, Any]:
+    """What the audit log keeps: of a secret, only whether there is one."""
+    kept = "set" if row.captcha_secret else ""
+    secret = ("replaced" if kept else "set") if new_secret else kept
+    return {"key": row.key} | {name: getattr(row, name) for name in EDITABLE} | {"captcha_secret": secret}
 
 
-def _save(row: PublicKey, *, action: str, acting_user: Acting, now: datetime, **entry: Any) -> None:
+def _save(row: PublicKey, *, action: str, acting_user: Acting, now: datetime, secret: str = "", **entry: Any) -> None:
     row.save()
+    if secret:  # bound to its row when it is sealed, it needs one first
+        row.captcha_secret = encryption.seal(**_place(row), secret=secret)
+        row.save(update_fields=["captcha_secret"])
     bump_snapshot(row.workspace_id)
     audit.record(workspace_id=row.workspace_id, action=action, subject=row, acting_user=acting_user, now=now, **entry)
 
 
-def _fill(row: PublicKey, facts: dict[str, Any]) -> None:
-    """Puts values right and sets them. Raises ValidationError naming every bad field."""
-    problems: dict[str, list[str]] = {}
-    for name, value in facts.items():
-        if name not in EDITABLE:
-            raise ValueError(f"{name} is nothing that can be set about a public key.")
-        try:
-            setattr(row, name, _CLEANERS.get(name, _as_given)(value))
-        except ValidationError as problem:
-            problems[name] = problem.messages
-    row.name = row.name.strip()
-    if PublicKey.objects.filter(name=row.name).exclude(pk=row.pk).exists():
-        problems.setdefault("name", [f"There is a public key named “{row.name}” already."])
-    if row.kind == PublicKey.Kind.GATE_KEY:
-        if not row.domains:
-            problems.setdefault("domains", ["Name at least one web site: without one the key opens nothing."])
-        if not row.channels:
-            problems.setdefault("channels", ["Choose at least one channel: without one the key opens nothing."])
-    try:
-        row.clean_fields(exclude=list(problems))
-    except ValidationError as problem:
-        problems |= problem.message_dict
-    if problems:
-        raise ValidationError(problems)
-
-
-def _as_given(value: Any) -> Any:
-    return value
-
-
-def _domains(values: Any) -> list[str]:
-    return sorted({_domain(value) for value in values})
-
-
-def _domain(value: Any) -> str:
-    text = str(value).strip().lower().rstrip(".")
-    try:
-        host = text.encode("idna").decode()
-    except UnicodeError:
-        host = ""
-    labels = host.split(".")
-    known = host == "localhost" or len(labels) > 1
-    if not known or len(host) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
-        raise ValidationError(
-            f"“{text[:80]}” is not a host name. Write it as www.example.com, without https:// and without a path."
-        )
-    return host
-
-
-def _channels(values: Any) -> list[str]:
-    unknown = sorted(str(value) for value in values if value not in CHANNELS)
-    if unknown:
-        raise ValidationError(f"“{unknown[0]}” is not a channel. The channels are {', '.join(CHANNELS)}.")
-    return [channel for channel in CHANNELS if channel in values]
-
-
-def _phone_number(value: Any) -> str:
-    text = str(value or "").strip()
-    if not text:
-        return ""
-    try:
-        number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_valid_number(number):
-        raise ValidationError(f"“{text[:40]}” is not a telephone number. Write it with its country: +14155550100.")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _allowed_fields(values: Any) -> list[str]:
-    names = sorted({str(value).strip() for value in values})
-    bad = [name for name in names if not _FIELD_NAME.fullmatch(name)]
-    if bad:
-        raise ValidationError(f"“{bad[0][:64]}” is not the name of a field.")
-    return names
-
-
-_CLEANERS = {
-    "domains": _domains,
-    "channels": _channels,
-    "phone_number": _phone_number,
-    "allowed_fields": _allowed_fields,
-}
+def _place(row: PublicKey) -> dict[str, Any]:
+    return {"workspace_id": row.workspace_id, "model": "publickey", "row": row.pk, "field": "captcha_secret"}

@@ -3,43 +3,104 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import orjson
 from django.db import transaction
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import keys
-from accounts.api.inputs import Body, Flag, Text, WholeNumber, filter_set, one_of
+from accounts import gate_rules, keys
+from accounts.api.inputs import Body, Flag, Number, Text, WholeNumber, filter_set, one_of
+from accounts.api.limits import EFFECTIVE_LIMITS, KycRulesAsWritten, LimitsAsWritten
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiViewSet
 from accounts.models import PublicKey
 
-READ_ONLY = ("id", "key", "kind", "status", "created_at", "last_used_at", "limits")
+READ_ONLY = (
+    "id",
+    "key",
+    "kind",
+    "status",
+    "created_at",
+    "last_used_at",
+    "retires_at",
+    "successor_id",
+    "captcha_secret_set",
+    "effective_limits",
+)
 MOST_ENTRIES = 200
+LONGEST_OVERLAP_SECONDS = int(keys.LONGEST_OVERLAP.total_seconds())
 
 
 class PublicKeySerializer(serializers.ModelSerializer):
     domains = serializers.ListField(child=serializers.CharField())
     channels = serializers.ListField(child=serializers.CharField())
     allowed_fields = serializers.ListField(child=serializers.CharField())
-    limits = serializers.SerializerMethodField(
-        help_text="Limits of this key alone. None can be set until the console counts what is started with a key."
-    )
+    limits = LimitsAsWritten()
+    kyc_rules = KycRulesAsWritten()
+    captcha_secret_set = serializers.SerializerMethodField(help_text="The secret itself is never shown.")
+    effective_limits = serializers.SerializerMethodField()
+    successor_id = serializers.IntegerField(allow_null=True, help_text="The key that a rotated one was replaced by.")
 
     class Meta:
         model = PublicKey
-        fields = ("id", *keys.EDITABLE, "limits", "key", "kind", "status", "created_at", "last_used_at")
+        fields = (
+            "id",
+            *keys.EDITABLE,
+            "captcha_secret_set",
+            "effective_limits",
+            "key",
+            "kind",
+            "status",
+            "created_at",
+            "last_used_at",
+            "retires_at",
+            "successor_id",
+        )
 
-    def get_limits(self, public_key: PublicKey) -> dict[str, int]:
-        return {}
+    def get_captcha_secret_set(self, public_key: PublicKey) -> bool:
+        return bool(public_key.captcha_secret)
+
+    @extend_schema_field(EFFECTIVE_LIMITS)
+    def get_effective_limits(self, public_key: PublicKey) -> dict[str, Any]:
+        # A whole page is looked up at once.
+        many = getattr(self.parent, "instance", None)
+        if not isinstance(many, list):
+            return gate_rules.of_the_gate().effective_limits([public_key])[public_key.pk]
+        if not hasattr(self, "_effective"):
+            self._effective = gate_rules.of_the_gate().effective_limits(many)
+        return self._effective[public_key.pk]
+
+
+@extend_schema_field(
+    {
+        "oneOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": LONGEST_OVERLAP_SECONDS}],
+        "description": "For how many seconds the old key still works; true, which is usual, for 7 days; "
+        "false for not at all.",
+    }
+)
+class Overlap(serializers.Field):
+    default_error_messages = {
+        "invalid": "overlap is true (7 days), false, or a whole number of seconds.",
+        "out_of_range": f"The overlap is 0 to {LONGEST_OVERLAP_SECONDS} seconds, which are 90 days.",
+    }
+
+    def to_internal_value(self, data: Any) -> timedelta:
+        if isinstance(data, bool):
+            return keys.OVERLAP if data else keys.NO_OVERLAP
+        if not isinstance(data, int):
+            self.fail("invalid")
+        if not 0 <= data <= LONGEST_OVERLAP_SECONDS:
+            self.fail("out_of_range")
+        return timedelta(seconds=data)
 
 
 class EditPublicKey(Body):
@@ -53,16 +114,28 @@ class EditPublicKey(Body):
     phone_number = Text(max_length=40, required=False, allow_blank=True)
     agent = Text(max_length=80, required=False, allow_blank=True)
     allowed_fields = serializers.ListField(child=Text(), max_length=MOST_ENTRIES, required=False)
+    agent_version = Text(max_length=40, required=False, allow_blank=True)
     fraud_protection = Flag(required=False)
+    limits = LimitsAsWritten(required=False)
     captcha = serializers.ChoiceField(choices=PublicKey.Captcha.choices, required=False)
+    captcha_site_key = Text(max_length=120, required=False, allow_blank=True)
+    captcha_secret = Text(
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="Kept encrypted, and never shown again. Blank leaves the one that is there.",
+    )
+    captcha_threshold = Number(min_value=0, max_value=1, required=False)
     kyc_level = WholeNumber(min_value=0, max_value=3, required=False)
+    kyc_rules = KycRulesAsWritten(required=False)
     mode = serializers.ChoiceField(choices=PublicKey.Mode.choices, required=False)
 
 
 class MintPublicKey(EditPublicKey):
     """With `kind` "uponai" and its `key`, one that exists at UponAI is noted instead of minted."""
 
-    shown_only = ("id", "limits", "status", "created_at", "last_used_at")
+    shown_only = tuple(name for name in READ_ONLY if name not in ("key", "kind"))
 
     name = Text(max_length=80)
     kind = serializers.ChoiceField(choices=PublicKey.Kind.choices, required=False)
@@ -78,7 +151,7 @@ class MintPublicKey(EditPublicKey):
 
 
 class RotatePublicKey(Body):
-    overlap = Flag(required=False, help_text="Whether the old key works until it is revoked; true by default.")
+    overlap = Overlap(required=False)
     reason = Text(required=False, allow_blank=True, max_length=500)
 
 
@@ -111,7 +184,7 @@ class PublicKeys(ListModelMixin, ApiViewSet):
     cursor_ordering = ("id",)
 
     def etag_of(self, row: PublicKey) -> str:
-        facts = [row.status, *(getattr(row, name) for name in keys.EDITABLE)]
+        facts = [row.status, row.captcha_secret, row.retires_at, *(getattr(row, name) for name in keys.EDITABLE)]
         return f'"{row.pk}-{hashlib.sha256(orjson.dumps(facts)).hexdigest()[:16]}"'
 
     @extend_schema(request=MintPublicKey, responses={201: PublicKeySerializer})
@@ -136,7 +209,7 @@ class PublicKeys(ListModelMixin, ApiViewSet):
         """Mints a successor with the same rights and answers it."""
         with transaction.atomic():
             row = self._matching()
-            given = {"overlap": True} | RotatePublicKey.checked(request.data)
+            given = RotatePublicKey.checked(request.data)
             successor = keys.rotate_public_key(public_key=row, acting_user=self.token, now=timezone.now(), **given)
         return self._created(successor)
 
