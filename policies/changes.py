@@ -29,6 +29,5 @@ def make_due(targets: models.QuerySet[SyncTarget], *, now: datetime) -> None:
 
 def tell(workspace_id: int, **entry: Any) -> None:
     """Writes the audit entry in this transaction and tells the gate after it."""
-    version = bump_snapshot(workspace_id)
+    bump_snapshot(workspace_id)
     audit.record(workspace_id=workspace_id, **entry)
-    transaction.on_commit(lambda: bells.publish_snapshot(workspace_id, version))

@@ -8,6 +8,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
+from accounts import keys
 from policies import bells, holds, lists, opens, running_calls
 from policies.gate import recorder, snapshots
 from policies.gate.outbound import unresolved
@@ -57,6 +58,11 @@ def sweep_holds(**_: object) -> None:
         exceptions.settle_expired(now=now)
     for hold_id in running_calls.due_holds(now=now):
         bells.ring_end_calls(hold_id)
+
+
+@shared_task
+def retire_public_keys(**_: object) -> None:
+    keys.retire_public_keys(now=timezone.now())
 
 
 @shared_task
