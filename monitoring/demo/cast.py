@@ -111,12 +111,16 @@ GATE_KEYS: Final[dict[str, dict[str, Any]]] = {
         "phone_number": CALL_BACK.e164,
         "agent": CALL_BACK.outbound_agent,
         "captcha": "recaptcha_v3",
+        "captcha_site_key": "6Lc_harbor-travel-demo",
+        "captcha_secret": "demo-secret",
     },
     CHAT_KEY: {
         "domains": ["harbor.example", "www.harbor.example"],
         "channels": ["web_call", "chat"],
         "agent": "agent_concierge",
         "captcha": "turnstile",
+        "captcha_site_key": "0x4AAA-harbor-demo",
+        "captcha_secret": "demo-secret",
         "kyc_level": 1,
     },
     PARTNER_KEY: {

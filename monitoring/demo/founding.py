@@ -20,7 +20,7 @@ from accounts.roles import Role
 from accounts.scoping import scoped
 from monitoring.demo import cast
 from policies import actions
-from policies.models import CountryPolicy
+from policies.models import CountryPolicy, Decision
 
 FOUNDED = "demo.found"
 State = KycRecord.State
@@ -150,6 +150,15 @@ def public_keys(
 def public_key_texts(workspace: Workspace) -> dict[str, str]:
     with scoped(workspace.pk):
         return dict(PublicKey.objects.values_list("name", "key"))
+
+
+def note_use(workspace: Workspace) -> None:
+    """What was recorded in the past was not recorded by the gate, which would have noted when each key was used."""
+    with scoped(workspace.pk):
+        for key in PublicKey.objects.filter(last_used_at=None, kind=PublicKey.Kind.GATE_KEY):
+            newest = Decision.objects.filter(public_key=key.key).order_by("-at", "-id").first()
+            if newest is not None:
+                PublicKey.objects.filter(pk=key.pk).update(last_used_at=newest.at)
 
 
 def end_users(workspace: Workspace, *, acting_user: User, now: datetime) -> None:

@@ -57,6 +57,8 @@ def seed(*, now: datetime, size: Size | None = None, tell: Tell = lambda step, d
         _complete_first(first, people, now=now)
     second = _found_second(people, opened_at=opened_at, now=now)
     written = _write_histories(first, second, size=size, now=now, tell=tell)
+    for workspace in (first, second):
+        founding.note_use(workspace)
     return SeedReport(provided, written.calls, written.decisions)
 
 
@@ -75,9 +77,6 @@ def _found_first(people: dict[str, User], *, opened_at: datetime, size: Size, no
     if founding.is_founded(workspace):
         return workspace
     founding.members(workspace, [(people[row[0]], row[2]) for row in cast.PEOPLE], now=opened_at)
-    founding.public_keys(
-        workspace, gate_keys=cast.GATE_KEYS, registered=cast.REGISTERED, acting_user=editor, now=opened_at
-    )
     policies = founding.policies(workspace, cast.POLICIES, acting_user=editor, now=opened_at)
     attack = cast.attack_before(opened_at + timedelta(days=size.days), {})
     founding.narrow(policies[cast.WIDGET], acting_user=editor, now=attack.noticed_at)
@@ -89,6 +88,14 @@ def _complete_first(workspace: Workspace, people: dict[str, User], *, now: datet
     phone_numbers.bring_in(workspace, acting_user=owner, now=now)
     policies = founding.policies(workspace, (), acting_user=editor, now=now)
     phone_numbers.assign(workspace, policies, acting_user=editor, now=now)
+    # After the numbers: a key may only call from one of them.
+    founding.public_keys(
+        workspace,
+        gate_keys=cast.GATE_KEYS,
+        registered=cast.REGISTERED,
+        acting_user=editor,
+        now=workspace.created_at,
+    )
     founding.end_users(workspace, acting_user=owner, now=now)
     founding.mark_founded(workspace, acting_user=owner, now=now)
 
