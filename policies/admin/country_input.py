@@ -70,6 +70,72 @@ def how_many(codes: Iterable[str] | None) -> str:
     return "1 country" if number == 1 else f"{number} countries"
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A country and what many people take for a part of it; its list entry does not include them."""
+
+    main: str
+    group: str
+    others: tuple[str, ...]
+
+
+def _family(main: str, group: str) -> Family:
+    others = sorted(GROUPS[group].countries - {main}, key=_by_weight)
+    return Family(main, GROUPS[group].name, tuple(others))
+
+
+def _by_weight(code: str) -> tuple[bool, str]:
+    """Puerto Rico and Guam are the ones that people ask about."""
+    return code not in ("PR", "GU"), name_of(code) if code != "PR" else ""
+
+
+FAMILIES = (
+    _family("US", "us_territories"),
+    _family("GB", "crown_dependencies"),
+    _family("AU", "australia_and_islands"),
+    _family("FI", "finland_and_aland"),
+    _family("NO", "norway_and_svalbard"),
+    _family("IT", "italy_and_vatican"),
+    _family("GP", "guadeloupe_and_neighbours"),
+    _family("RE", "reunion_and_mayotte"),
+    _family("CW", "curacao_and_bonaire"),
+    _family("MA", "morocco_and_western_sahara"),
+)
+
+
+def family_of(code: str) -> Family | None:
+    return next((family for family in FAMILIES if family.main == code), None)
+
+
+def left_out(codes: Iterable[str] | None) -> list[dict[str, str]]:
+    """What a list with a country leaves out of its family, in words, and what to type to add it."""
+    listed = set(codes or ())
+    return [
+        {
+            "text": f"{name_of(family.main)} does not include {in_words(missing)}.",
+            "label": f"Add {'it' if len(missing) == 1 else 'them'}",
+            "add": ", ".join(missing),
+        }
+        for family in FAMILIES
+        if family.main in listed and (missing := [code for code in family.others if code not in listed])
+    ]
+
+
+def families_shown(codes: Iterable[str]) -> list[dict[str, object]]:
+    """Every family, for a list that is edited before it is saved; hidden where it is not left out now."""
+    listed = set(codes)
+    return [
+        {
+            "main": family.main,
+            "codes": " ".join(family.others),
+            "text": f"{name_of(family.main)} does not include {in_words(family.others)}.",
+            "label": f"Add {'it' if len(family.others) == 1 else 'them'}",
+            "hidden": family.main not in listed or set(family.others) <= listed,
+        }
+        for family in FAMILIES
+    ]
+
+
 def always_blocked() -> list[dict[str, str]]:
     """The sanctioned seven as chips."""
     return [

@@ -11,18 +11,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from accounts.admin.audit import differences
 from accounts.admin.base import ConsoleAdmin, Problems, acting, is_htmx
-from accounts.admin.display import badge, countries_cell, country_facts, panel_url
+from accounts.admin.display import badge, countries_cell, panel_url
 from policies import actions
 from policies.actions import Refused, StaleEdit
-from policies.admin.policy_form import DIRECTIONS, CountryPolicyForm, class_label, class_rows
-from policies.engine.names import NumberClass
+from policies.admin.policy_form import DIRECTIONS, CountryPolicyForm, class_rows, parts_of
+from policies.admin.rule_words import rules_shown
 from policies.models import CountryPolicy, PolicyRevision
 
 NEWEST_REVISIONS = 20
+OBSERVED_MEANS = "What these rules would have done is noted, and not done."
+CONDITIONS = {"inbound": "withheld numbers, observing", "outbound": "captcha, KYC, observing"}
 DEFAULT_MEANS = (
     "The workspace's first choice. An import still gives each new number a policy of its own, as found at UponAI."
 )
@@ -35,6 +38,11 @@ def direction_fieldsets(direction: str, title: str) -> tuple[Any, ...]:
             f"{title}: kinds of numbers and prefixes",
             {"classes": ["collapse"], "fields": (*class_rows(direction), f"{direction}_prefix_rules")},
         ),
+        (
+            f"{title}: {CONDITIONS[direction]}",
+            {"classes": ["collapse"], "fields": parts_of(direction)},
+        ),
+        (f"{title}: limits", {"classes": ["collapse"], "fields": (f"{direction}_limits",)}),
     )
 
 
@@ -54,7 +62,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
     change_form_before_template = "policies/country_policy_before.html"
     change_form_outer_after_template = "policies/country_policy_after.html"
     fieldsets = (
-        (None, {"fields": ("name",)}),
+        (None, {"fields": ("name", ("home_only", "home_territories"))}),
         *direction_fieldsets("inbound", DIRECTIONS["inbound"]),
         *direction_fieldsets("outbound", DIRECTIONS["outbound"]),
         ("Saving", {"fields": ("confirm_unrestricted", "reason")}),
@@ -219,11 +227,11 @@ class CountryPolicyAdmin(ConsoleAdmin):
 
     @display(description="Rules")
     def inbound_in_words(self, row: CountryPolicy) -> str:
-        return render_to_string("policies/_rules.html", _rules_shown(row.current_revision.inbound))
+        return render_to_string("policies/_rules.html", rules_shown(row.current_revision.inbound))
 
     @display(description="Rules")
     def outbound_in_words(self, row: CountryPolicy) -> str:
-        return render_to_string("policies/_rules.html", _rules_shown(row.current_revision.outbound))
+        return render_to_string("policies/_rules.html", rules_shown(row.current_revision.outbound))
 
     # --- The list -----------------------------------------------------------------------------------
 
@@ -253,17 +261,9 @@ class CountryPolicyAdmin(ConsoleAdmin):
         return badge("Default", "pending", DEFAULT_MEANS) if row.is_default else ""
 
 
-def _rules_shown(rules: dict[str, Any]) -> dict[str, Any]:
-    classes = [(class_label(NumberClass(name)), action) for name, action in rules["class_rules"].items()]
-    return {
-        "unrestricted": rules["mode"] == "unrestricted",
-        "countries": country_facts(rules["countries"]),
-        "rules": classes + [(rule["prefix"], rule["action"]) for rule in rules["prefix_rules"]],
-    }
-
-
 def _summary(rules: dict[str, Any]) -> str:
-    return countries_cell(None if rules["mode"] == "unrestricted" else rules["countries"])
+    cell = countries_cell(None if rules["mode"] == "unrestricted" else rules["countries"])
+    return format_html("{} {}", cell, badge("Observed", "pending", OBSERVED_MEANS)) if rules.get("observing") else cell
 
 
 def _changes(before: PolicyRevision | None, after: PolicyRevision) -> list[dict[str, Any]]:

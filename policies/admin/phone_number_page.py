@@ -14,11 +14,12 @@ from django.urls import reverse
 from accounts.admin import audit
 from accounts.admin.display import country_facts, panel_url, phone_facts
 from accounts.components import Sentence
+from accounts.countries import name_of
 from accounts.models import AuditEntry
 from policies import held
 from policies.actions import version_of
 from policies.admin import answering_page, hold_words, open_words
-from policies.admin.country_input import always_blocked, how_many
+from policies.admin.country_input import always_blocked, family_of, how_many, in_words, left_out
 from policies.engine.holds import HoldSnapshot
 from policies.models import CountryPolicy, Hold, PhoneNumber, SyncTarget
 from policies.sync import lists
@@ -57,6 +58,7 @@ def body(
         "hold_href": _hold_href(number) if may_hold else "",
         "directions": [_direction(number, direction) for direction in TITLES],
         "always_blocked": always_blocked(),
+        "home_only": _home_only(number) if may_change else None,
         "others": others,
         "followers": others + 1,
         "policies": CountryPolicy.objects.exclude(pk=number.policy_id).order_by("name") if may_change else (),
@@ -65,6 +67,16 @@ def body(
         "answering": answering_page.facts(number, now=now, may_change=may_change),
         "entries": _entries(number) if may_see_audit else None,
     }
+
+
+def _home_only(number: PhoneNumber) -> dict[str, str] | None:
+    """The switch for no international calls; None where there are none already."""
+    home = str(number.workspace.home_country)
+    if all(codes_of(number, direction) == [home] for direction in TITLES):
+        return None
+    family = family_of(home)
+    hint = f"{name_of(home)} does not include {in_words(family.others)}." if family else ""
+    return {"home": name_of(home), "hint": hint}
 
 
 def _holds(number: PhoneNumber, now: datetime, *, may_lift: bool) -> list[Sentence]:
@@ -95,6 +107,7 @@ def _direction(number: PhoneNumber, direction: str) -> dict[str, Any]:
         "codes": codes,
         "countries": country_facts(codes or ()),
         "how_many": how_many(codes),
+        "left_out": left_out(codes),
     }
 
 

@@ -151,6 +151,8 @@ class PhoneNumberAdmin(ConsoleAdmin):
 
     def countries_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         number = self._loaded_to_change(request, object_id)
+        if "home_only" in request.POST:
+            return self._answer(request, number, self._keep_at_home(request, number))
         direction = request.POST.get("direction", "")
         if direction not in page.TITLES:
             raise Http404("There is no such direction.")
@@ -197,6 +199,20 @@ class PhoneNumberAdmin(ConsoleAdmin):
             done=f"Removed {in_words([code])}.",
             focus=f"{direction}-list",
             repeat={"name": "remove", "value": code, "label": f"Remove {in_words([code])} now"},
+        )
+
+    def _keep_at_home(self, request: HttpRequest, number: PhoneNumber) -> Outcome:
+        """No international calls: both lists become the workspace's home country."""
+        home = [str(request.workspace.home_country)]  # type: ignore[attr-defined]
+        return self._save(
+            request,
+            number,
+            "inbound",
+            home,
+            done=f"No international calls: only {in_words(home)} from now on, in and out.",
+            focus="inbound-list",
+            repeat={"name": "home_only", "value": "yes", "label": "Switch it on now"},
+            outbound_countries=home,
         )
 
     def _lift(self, request: HttpRequest, number: PhoneNumber, direction: str) -> Outcome:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.template.loader import render_to_string
 from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelectWidget,
@@ -16,8 +15,13 @@ from unfold.widgets import (
 
 from accounts.admin.base import VerbForm
 from accounts.admin.display import CountriesField
-from accounts.countries import GROUPS
-from policies.engine.defaults import CLASS_RULES
+from accounts.admin.rule_fields import KycRulesField, LimitsField
+from accounts.countries import GROUPS, name_of
+from accounts.models import Workspace
+from accounts.scoping import current_workspace_id
+from policies import limit_rows
+from policies.admin.country_input import families_shown, family_of, in_words
+from policies.admin.rule_fields import OBSERVED, ClassRuleField, PrefixRulesField
 from policies.engine.names import Direction, NumberClass, RuleAction, RulesMode
 from policies.models import CountryPolicy
 
@@ -26,7 +30,6 @@ MODES = [
     (RulesMode.LIST.value, "Only these countries"),
     (RulesMode.UNRESTRICTED.value, "Every country (no restriction)"),
 ]
-ACTIONS = (RuleAction.ALLOW, RuleAction.CHALLENGE, RuleAction.BLOCK)
 PRESETS = (
     "us_and_canada",
     "north_american_plan",
@@ -35,39 +38,13 @@ PRESETS = (
     "european_economic_area",
     "australia_and_new_zealand",
 )
-_PREFIX_LINE = re.compile(r"(\+[0-9]{1,15})\s+(allow|guard|challenge|block)", re.IGNORECASE)
-
-
-class PrefixRulesField(forms.CharField):
-    """One "+4470 block" a line."""
-
-    def __init__(self, **options: Any) -> None:
-        widget = UnfoldAdminTextareaWidget({"rows": 3, "placeholder": "+4470 block", "spellcheck": "false"})
-        super().__init__(required=False, widget=widget, **options)
-
-    def prepare_value(self, value: Any) -> Any:
-        if not isinstance(value, list):
-            return value
-        return "\n".join(f"{rule['prefix']} {rule['action']}" for rule in value)
-
-    def to_python(self, value: Any) -> list[dict[str, str]]:  # type: ignore[override]
-        lines = [line.strip() for line in (value or "").splitlines() if line.strip()]
-        return [self._rule(line) for line in lines]
-
-    def _rule(self, line: str) -> dict[str, str]:
-        parts = _PREFIX_LINE.fullmatch(line)
-        if parts is None:
-            raise ValidationError(f"“{line[:40]}”: write a prefix and what to do with it, such as +4470 block.")
-        return {"prefix": parts[1], "action": parts[2].lower()}
-
-
-def class_label(number_class: NumberClass) -> str:
-    return number_class.value.replace("_", " ").capitalize().replace("Uan", "UAN").replace("Voip", "VoIP")
-
-
-def class_choices(direction: str, number_class: NumberClass) -> list[tuple[str, str]]:
-    default = CLASS_RULES[Direction(direction)].get(number_class, RuleAction.ALLOW)
-    return [("", f"— ({default.value} by default)"), *((action.value, action.value) for action in ACTIONS)]
+WITHHELD = [
+    ("", "— (turned away, where only some countries may call)"),
+    (RuleAction.ALLOW.value, "let in"),
+    (RuleAction.GUARD.value, "guarded: short, cautious agent"),
+    (RuleAction.BLOCK.value, "turned away"),
+]
+"""A caller cannot be challenged."""
 
 
 def direction_fields(direction: str) -> dict[str, forms.Field]:
@@ -87,17 +64,49 @@ def direction_fields(direction: str) -> dict[str, forms.Field]:
             help_text="Takes the place of the countries beside it.",
         ),
         f"{direction}_prefix_rules": PrefixRulesField(
-            label="Prefixes", help_text="One a line; the longest that fits decides: +4470 block"
+            label="Prefixes", help_text="The longest that fits decides. A row without a prefix is left out."
         ),
+        f"{direction}_observing": forms.BooleanField(
+            label="Only observe all of this",
+            required=False,
+            widget=UnfoldBooleanWidget(),
+            help_text="What these rules would have done is noted, and not done. Sanctions and holds are always done.",
+        ),
+        f"{direction}_limits": LimitsField(label="Limits"),
     }
     for number_class in NumberClass:
-        fields[f"{direction}_class_{number_class.value}"] = forms.ChoiceField(
-            label=class_label(number_class),
-            choices=class_choices(direction, number_class),
-            required=False,
-            widget=UnfoldAdminSelectWidget(),
+        fields[f"{direction}_class_{number_class.value}"] = ClassRuleField(direction, number_class)
+    return fields | (inbound_fields() if direction == Direction.INBOUND else outbound_fields())
+
+
+def inbound_fields() -> dict[str, forms.Field]:
+    return {
+        "inbound_withheld": forms.ChoiceField(
+            label="Callers who show no number are", choices=WITHHELD, required=False, widget=UnfoldAdminSelectWidget()
         )
-    return fields
+    }
+
+
+def outbound_fields() -> dict[str, forms.Field]:
+    return {
+        "outbound_captcha": forms.BooleanField(
+            label="A captcha first",
+            required=False,
+            widget=UnfoldBooleanWidget(),
+            help_text="For what web pages start with a public key. The key says which captcha.",
+        ),
+        "outbound_kyc_rules": KycRulesField(
+            label="KYC first",
+            help_text="The level the end user must have reached; the highest that applies counts.",
+        ),
+    }
+
+
+def parts_of(direction: str) -> tuple[str, ...]:
+    """The fields of one direction that are neither countries, classes, prefixes nor limits."""
+    if direction == Direction.INBOUND:
+        return ("inbound_withheld", "inbound_observing")
+    return ("outbound_captcha", "outbound_kyc_rules", "outbound_observing")
 
 
 def class_rows(direction: str) -> list[tuple[str, ...]]:
@@ -106,6 +115,8 @@ def class_rows(direction: str) -> list[tuple[str, ...]]:
 
 
 class _PolicyFormBase(VerbForm):
+    home_only = forms.BooleanField(required=False, widget=UnfoldBooleanWidget(), label="No international calls")
+    home_territories = forms.BooleanField(required=False, widget=UnfoldBooleanWidget(), label="With its territories")
     confirm_unrestricted = forms.BooleanField(
         required=False,
         widget=UnfoldBooleanWidget(),
@@ -126,33 +137,78 @@ class _PolicyFormBase(VerbForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._ask_about_home()
         revision = self.instance.current_revision if self.instance.pk else None
-        if revision is not None:
-            for direction in DIRECTIONS:
+        for direction in DIRECTIONS:
+            if f"{direction}_limits" in self.fields:
+                rows = limit_rows.of_direction(current_workspace_id(), direction)
+                self.fields[f"{direction}_limits"].show(rows)  # type: ignore[attr-defined]
+            if revision is not None:
                 self._show(direction, getattr(revision, direction))
+            if f"{direction}_countries" in self.fields:
+                self.fields[f"{direction}_countries"].help_text = self._what_is_left_out(direction)
+
+    def _ask_about_home(self) -> None:
+        if "home_only" not in self.fields:
+            return
+        self.home = str(Workspace.objects.values_list("home_country", flat=True).get(pk=current_workspace_id()))
+        family = family_of(self.home)
+        self.fields[
+            "home_only"
+        ].help_text = f"One switch: only {name_of(self.home)}, in and out. It takes the place of both lists below."
+        if family is None:
+            del self.fields["home_territories"]
+            return
+        words = f"{name_of(self.home)} does not include {in_words(family.others)}. Ticked, they are allowed as well."
+        self.fields["home_territories"].help_text = words
+
+    def _what_is_left_out(self, direction: str) -> str:
+        name = f"{direction}_countries"
+        # Not from the bound field: that would keep the help text as it is now.
+        chosen = self.data.getlist(name) if self.is_bound else self.initial.get(name) or ()  # type: ignore[attr-defined]
+        context = {"field": f"id_{direction}_countries", "families": families_shown(chosen)}
+        return "Type to search." + render_to_string("policies/_left_out_options.html", context)
 
     def _show(self, direction: str, rules: dict[str, Any]) -> None:
         self.initial |= {
             f"{direction}_mode": rules["mode"],
             f"{direction}_countries": rules["countries"],
             f"{direction}_prefix_rules": rules["prefix_rules"],
+            f"{direction}_limits": rules.get("limits") or {},
+            f"{direction}_observing": rules.get("observing", False),
+            f"{direction}_captcha": rules.get("captcha", False),
+            f"{direction}_kyc_rules": rules.get("kyc_rules") or {},
+            f"{direction}_withheld": rules.get("withheld") or "",
         }
-        for number_class, action in rules["class_rules"].items():
-            self.initial[f"{direction}_class_{number_class}"] = action
+        observed = set(rules.get("observed_classes") or ())
+        for name in observed | rules["class_rules"].keys():
+            mark = f":{OBSERVED}" if name in observed else ""
+            self.initial[f"{direction}_class_{name}"] = f"{rules['class_rules'].get(name, '')}{mark}"
 
     def rules(self, direction: str) -> dict[str, Any]:
         """The direction's rules as the verbs take them."""
         given = self.cleaned_data
-        preset = given[f"{direction}_preset"]
-        countries = sorted(GROUPS[preset].countries) if preset else given[f"{direction}_countries"]
-        mode = RulesMode.LIST.value if preset else given[f"{direction}_mode"]
-        classes = {entry.value: given[f"{direction}_class_{entry.value}"] for entry in NumberClass}
+        mode, countries = self._countries(direction)
+        classes = {entry.value: given[f"{direction}_class_{entry.value}"].split(":") for entry in NumberClass}
         return {
             "mode": mode,
             "countries": countries if mode == RulesMode.LIST.value else [],
-            "class_rules": {name: action for name, action in classes.items() if action},
+            "class_rules": {name: action for name, (action, *_) in classes.items() if action},
+            "observed_classes": [name for name, (_, *observed) in classes.items() if observed],
             "prefix_rules": given[f"{direction}_prefix_rules"],
-        }
+            "limits": given[f"{direction}_limits"],
+        } | {name.removeprefix(f"{direction}_"): given[name] or None for name in parts_of(direction)}
+
+    def _countries(self, direction: str) -> tuple[str, list[str]]:
+        given = self.cleaned_data
+        if given.get("home_only"):
+            family = family_of(self.home)
+            with_others = family is not None and given.get("home_territories")
+            return RulesMode.LIST.value, sorted({self.home, *(family.others if family and with_others else ())})
+        preset = given[f"{direction}_preset"]
+        if preset:
+            return RulesMode.LIST.value, sorted(GROUPS[preset].countries)
+        return given[f"{direction}_mode"], given[f"{direction}_countries"]
 
 
 CountryPolicyForm = type(

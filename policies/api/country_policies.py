@@ -14,7 +14,8 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.inputs import Body, Flag, Text, WholeNumber
+from accounts.api.inputs import AsWritten, Body, Flag, Text, WholeNumber
+from accounts.api.limits import KYC_RULES, LIMITS
 from accounts.api.views import ApiViewSet
 from policies import actions
 from policies.actions import KEEP
@@ -25,7 +26,8 @@ from policies.models import CountryPolicy, PolicyRevision, SyncTarget
 NAME_LENGTH = 80
 
 _ACTION = {"type": "string", "enum": [action.value for action in RuleAction]}
-RULES = {
+_OBSERVING = {"type": "boolean", "description": "What it would have done is noted, and not done."}
+RULES: dict[str, Any] = {
     "type": "object",
     "properties": {
         "mode": {"type": "string", "enum": [mode.value for mode in RulesMode]},
@@ -40,22 +42,35 @@ RULES = {
             "items": {
                 "type": "object",
                 "required": ["prefix", "action"],
-                "properties": {"prefix": {"type": "string", "pattern": r"^\+[0-9]{1,15}$"}, "action": _ACTION},
+                "properties": {
+                    "prefix": {"type": "string", "pattern": r"^\+[0-9]{1,15}$"},
+                    "action": _ACTION,
+                    "observing": _OBSERVING,
+                },
             },
         },
+        "observing": _OBSERVING,
+        "observed_classes": {
+            "type": "array",
+            "items": {"type": "string", "enum": [number_class.value for number_class in NumberClass]},
+            "description": "Classes whose rule is only observed.",
+        },
+        "captcha": {"type": "boolean", "description": "Outbound with a gate key: a captcha must be solved."},
+        "kyc_rules": KYC_RULES,
+        "limits": LIMITS,
+        "withheld": {
+            **_ACTION,
+            "nullable": True,
+            "description": "Inbound: what becomes of callers who show no number; null leaves it to the country list.",
+        },
     },
+    "description": "The parts after prefix_rules are there only where they say something.",
 }
 
 
 @extend_schema_field(RULES)
-class Rules(serializers.Field):
-    """The rules of one direction, as the client wrote them: what is acceptable is said by the verb."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
+class Rules(AsWritten):
+    """The rules of one direction, as the client wrote them."""
 
 
 class CountryPolicySerializer(serializers.ModelSerializer):

@@ -26,6 +26,54 @@
   document.addEventListener("htmx:responseError", notSaved);
   document.addEventListener("htmx:timeout", notSaved);
 
+  /* ── tables with rows that come and go: [data-rows], [data-add-row], [data-remove-row] ─────────── */
+  document.addEventListener("click", (event) => {
+    const remove = event.target.closest?.("[data-remove-row]");
+    if (remove) {
+      const row = remove.closest("tr");
+      // The last one stays, emptied: it is what further ones are made of.
+      if (row.parentElement.rows.length > 1) row.remove();
+      else row.querySelector("input").value = "";
+    }
+    const add = event.target.closest?.("[data-add-row]");
+    if (add) {
+      const body = add.parentElement.previousElementSibling.tBodies[0];
+      const row = body.rows[body.rows.length - 1].cloneNode(true);
+      row.querySelector("input").value = "";
+      body.append(row);
+      row.querySelector("input").focus();
+    }
+  });
+
+  /* ── what a list of countries leaves out: [data-left-out="select's id"][data-main][data-codes] ─── */
+  const wanted = (hint) => hint.dataset.codes.split(" ");
+
+  function showLeftOut(select) {
+    const chosen = new Set([...select.selectedOptions].map((option) => option.value));
+    for (const hint of document.querySelectorAll(`[data-left-out="${select.id}"]`)) {
+      hint.hidden = !chosen.has(hint.dataset.main) || wanted(hint).every((code) => chosen.has(code));
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const hint = event.target.closest?.("[data-add-codes]")?.closest("[data-left-out]");
+    if (!hint) return;
+    const select = document.getElementById(hint.dataset.leftOut);
+    for (const option of select.options) if (wanted(hint).includes(option.value)) option.selected = true;
+    window.django?.jQuery?.(select).trigger("change");
+    showLeftOut(select);
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const hint of document.querySelectorAll("[data-left-out]")) {
+      const select = document.getElementById(hint.dataset.leftOut);
+      if (!select || select.dataset.heard) continue;
+      select.dataset.heard = "yes";
+      select.addEventListener("change", () => showLeftOut(select));
+      // The picker of select2 tells jQuery alone.
+      window.django?.jQuery?.(select).on("change", () => showLeftOut(select));
+    }
+  });
+
   // A form without htmx is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     const form = event.target;

@@ -13,6 +13,8 @@ from policies.models import CountryPolicy, SyncTarget
 from tests import factories
 from tests.signing_in import in_place, messages_of, signed_in
 
+PARTS = ("prefix", "action", "enforced")
+
 
 def address(name: str, policy: CountryPolicy) -> str:
     return reverse(f"admin:policies_countrypolicy_{name}", args=[policy.pk])
@@ -30,6 +32,12 @@ def policy(in_workspace):
 @pytest.fixture
 def editor(in_workspace):
     return signed_in(in_workspace, Role.POLICY_EDITOR)
+
+
+def prefixes(*rows: str) -> dict[str, list[str]]:
+    """Each row as "prefix action enforced"."""
+    columns = zip(*(row.rsplit(" ", 2) for row in rows), strict=True)
+    return {f"outbound_prefix_rules-{part}": list(column) for part, column in zip(PARTS, columns, strict=True)}
 
 
 def form(policy: CountryPolicy | None = None, **changes):
@@ -68,7 +76,7 @@ def test_the_page_says_how_many_numbers_saving_changes(editor, in_workspace, pol
 
 
 def test_classes_and_prefixes_are_kept_and_shown_again(editor, policy):
-    rules = {"outbound_class_premium_rate": "allow", "outbound_prefix_rules": "+4470 block\n+881 challenge"}
+    rules = {"outbound_class_premium_rate": "allow"} | prefixes("+44 70 block yes", "+881 challenge no", " block yes")
 
     editor.post(address("change", policy), form(policy, **rules))
 
@@ -76,10 +84,63 @@ def test_classes_and_prefixes_are_kept_and_shown_again(editor, policy):
     assert outbound["class_rules"] == {"premium_rate": "allow"}
     assert outbound["prefix_rules"] == [
         {"prefix": "+4470", "action": "block"},
-        {"prefix": "+881", "action": "challenge"},
+        {"prefix": "+881", "action": "challenge", "observing": True},
     ]
+    html = " ".join(editor.get(address("change", policy)).content.decode().split())
+    assert 'name="outbound_prefix_rules-prefix" value="+4470"' in html
+    assert '<option value="no" selected>only observed</option>' in html
+
+
+def test_conditions_and_limits_are_kept_and_shown_again(editor, policy):
+    rules = {
+        "inbound_withheld": "guard",
+        "inbound_observing": "on",
+        "inbound_limits-caller-limit": "3",
+        "inbound_class_voip": "guard:observed",
+        "outbound_class_premium_rate": ":observed",
+        "outbound_captcha": "on",
+        "outbound_kyc_rules-channels-phone_call": "2",
+        "outbound_limits-destination-off": "on",
+    }
+
+    editor.post(address("change", policy), form(policy, **rules))
+
+    revision = fresh(policy).current_revision
+    inbound, outbound = revision.inbound, revision.outbound
+    assert (inbound["withheld"], inbound["observing"], inbound["observed_classes"]) == ("guard", True, ["voip"])
+    assert inbound["class_rules"] == {"voip": "guard"}
+    assert inbound["limits"] == {"caller": {"limit": 3, "window": 600}}
+    assert (outbound["captcha"], outbound["observed_classes"]) == (True, ["premium_rate"])
+    assert outbound["kyc_rules"] == {"channels": {"phone_call": 2}}
+    assert (outbound["limits"], outbound["class_rules"]) == ({"destination": None}, {})
+    shown = editor.get(address("change", policy)).content.decode()
+    again = form(policy, **rules)
+    assert editor.post(address("change", policy), again).status_code == 302
+    assert fresh(policy).current_revision.number == 2  # what is shown and saved again is the same
+    assert '<option value="guard:observed" selected>' in shown
+    assert '<option value=":observed" selected>' in shown
+
+
+def test_one_switch_leaves_no_international_calls(editor, policy):
+    editor.post(address("change", policy), form(policy, home_only="on", inbound_preset="european_union"))
+    alone = fresh(policy).current_revision
+    editor.post(address("change", policy), form(policy, home_only="on", home_territories="on"))
+    with_territories = fresh(policy).current_revision
+
+    assert (alone.inbound["countries"], alone.outbound["countries"]) == (["US"], ["US"])
+    assert with_territories.outbound["countries"] == ["AS", "GU", "MP", "PR", "US", "VI"]
     html = editor.get(address("change", policy)).content.decode()
-    assert "+4470 block\n+881 challenge" in html
+    assert "United States does not include Puerto Rico, Guam" in html
+
+
+def test_a_list_says_what_it_leaves_out(editor, in_workspace):
+    policy = factories.make_policy(in_workspace, name="UK", inbound=["GB"], outbound=["FR"])
+
+    html = " ".join(editor.get(address("change", policy)).content.decode().split())
+
+    shown = 'data-left-out="id_{}_countries" data-main="GB" data-codes="GG IM JE"{}>'
+    assert shown.format("inbound", "") in html
+    assert shown.format("outbound", " hidden") in html
 
 
 def test_a_preset_takes_the_place_of_the_list(editor, policy):
@@ -93,7 +154,9 @@ def test_a_preset_takes_the_place_of_the_list(editor, policy):
     [
         ({"inbound_countries": []}, "The list is empty."),
         ({"inbound_mode": "unrestricted"}, "No restriction means that every country is allowed"),
-        ({"outbound_prefix_rules": "4470 block"}, "write a prefix and what to do with it"),
+        (prefixes("4470 block yes"), "write a prefix with its plus and country"),
+        (prefixes("+44 explode yes"), "the action must be allow, guard, challenge or block"),
+        ({"outbound_limits-ip-limit": "x"}, "Attempts from one IP address: “x” is not a number."),
         ({"name": ""}, "This field is required."),
         ({"inbound_countries": ["RU"]}, "RU is not one of the available choices"),
     ],
