@@ -1,5 +1,6 @@
 """What is allowed: phone numbers, the policies they follow, what UponAI has of it, and what was decided."""
 
+from policies.models.calls_to_end import CallToEnd
 from policies.models.country_policies import CountryPolicy, PolicyRevision, every_country
 from policies.models.decisions import Decision, DecisionOutcome, Dial, KnownPrefix, RefusedWebhook
 from policies.models.exceptions import BlockedCaller, Hold, ListEntry, Open, Trusted
@@ -7,6 +8,7 @@ from policies.models.phone_numbers import PhoneNumber, SyncTarget
 
 __all__ = [
     "BlockedCaller",
+    "CallToEnd",
     "CountryPolicy",
     "Decision",
     "DecisionOutcome",

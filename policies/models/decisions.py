@@ -76,7 +76,8 @@ class Decision(WorkspaceModel):
 
 
 class Dial(WorkspaceModel):
-    """One outbound attempt that was let through, written before UponAI is asked. Written by `gate.outbound` alone.
+    """One outbound attempt that was let through, written before UponAI is asked. Written by `gate.outbound`;
+    what became of the call, by `gate.settlement`.
 
     The row is what makes a repeated request the same request, and the schedule of finding out what became of one
     that UponAI did not answer. It is also what the limits are counted from while the live store is away.
