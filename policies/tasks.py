@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 
 from celery import shared_task
 from django.utils import timezone
 
 from accounts import keys
-from policies import bells, holds, lists, opens, running_calls
+from policies import bells, calls_to_end, holds, lists, opens, running_calls
 from policies.gate import recorder, snapshots
 from policies.gate.outbound import unresolved
 from policies.sync import push
@@ -58,6 +59,8 @@ def sweep_holds(**_: object) -> None:
         exceptions.settle_expired(now=now)
     for hold_id in running_calls.due_holds(now=now):
         bells.ring_end_calls(hold_id)
+    for decision_id in calls_to_end.due(now=now):
+        bells.ring(calls_to_end.TASK, decision_id=str(decision_id))
 
 
 @shared_task
@@ -83,6 +86,11 @@ def sweep_dials(**_: object) -> None:
                 break
     finally:
         _looking.release()
+
+
+@shared_task
+def end_call(decision_id: str, **_: object) -> None:
+    calls_to_end.end(uuid.UUID(decision_id), clock=timezone.now)
 
 
 @shared_task
