@@ -1,6 +1,7 @@
 """One event and what is known of its call → what is known now. In any order and number: the same in the end.
 
-Pure: dicts in, dicts out, named as the columns of Call. Transcripts, tokens and metadata are never looked at.
+Pure: dicts in, dicts out, named as the columns of Call. Transcripts and tokens are never looked at, and of metadata
+only the id of our own decision.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 from policies.engine.numbers import understand
 from policies.engine.types import Channel, Direction, NumberClass
@@ -24,6 +26,8 @@ RANKS: Final = {
     "chat_analyzed": 3,
 }
 """How far the call was when UponAI sent the event. Rank 0 is what no event told: guesses and imported rows."""
+
+ENDED: Final = 2
 
 _STATUS_RANKS: Final = {"": -1, "registered": 0, "ongoing": 1}
 _OVER: Final = 2  # ended, error, not_connected, and every status that UponAI may add
@@ -80,6 +84,7 @@ class Event:
     rank: int
     received_at: datetime
     facts: Mapping[str, Any] = field(default_factory=dict)
+    decision_id: UUID | None = None
 
 
 def read(name: str, details: Mapping[str, Any], *, received_at: datetime) -> Event:
@@ -99,7 +104,7 @@ def read(name: str, details: Mapping[str, Any], *, received_at: datetime) -> Eve
         "cost_cents": _cents(details.get("chat_cost" if is_chat else "call_cost")),
     }
     told = {column: value for column, value in facts.items() if value is not None}
-    return Event(RANKS[name], received_at, told | _numbers(details, facts["direction"]))
+    return Event(RANKS[name], received_at, told | _numbers(details, facts["direction"]), _decision_id(details))
 
 
 def fold(row: Mapping[str, Any] | None, event: Event) -> dict[str, Any]:
@@ -152,6 +157,25 @@ def _fill_gaps(values: dict[str, Any], ranks: Mapping[str, int], event: Event) -
 def _with_ranks(values: dict[str, Any], ranks: Mapping[str, int], rank: int) -> dict[str, Any]:
     older = {column: known for column, known in ranks.items() if known != rank}
     return {**values, "rank": rank, "older_facts": older}
+
+
+def is_told(values: Mapping[str, Any], column: str) -> bool:
+    """Whether any event told of it, or it is only what it is when nobody knows."""
+    return int(values["older_facts"].get(column, values["rank"])) > 0
+
+
+def is_over(values: Mapping[str, Any]) -> bool:
+    return _status_rank(values["status"]) == _OVER
+
+
+def _decision_id(details: Mapping[str, Any]) -> UUID | None:
+    """The decision of ours that let the attempt through, as whoever dialled put it into the metadata."""
+    metadata = details.get("metadata")
+    text = metadata.get("decision_id") if isinstance(metadata, Mapping) else None
+    try:
+        return UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _numbers(details: Mapping[str, Any], direction: str | None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from monitoring.ingest import fold, rollups
 from monitoring.models import Call, WebhookEvent
 from policies import bells
 from policies.engine.types import Attempt, Channel, Direction
-from policies.gate import inbound_judge
+from policies.gate import inbound_judge, settlement, transfers
 from policies.models import Decision
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,8 @@ def identify(body: bytes) -> Identity:
     reference = _details(payload).get("chat_id" if event.startswith("chat_") else "call_id")
     reference = reference if isinstance(reference, str) else ""
     key = f"{event}:{reference}"
+    if event == transfers.EVENT and (transfer := transfers.read(payload)):
+        return Identity(f"{event}:{transfer.identity}", _cut("event", event), transfer.call_id)
     if event not in fold.RANKS or not reference or len(reference) > _longest("call_reference") or "\x00" in key:
         key = f"sha256:{hashlib.sha256(body).hexdigest()}"
     return Identity(key, _cut("event", event), _cut("call_reference", reference))
@@ -173,7 +175,7 @@ def _claim(*, now: datetime) -> uuid.UUID | None:
 
 
 def _process_leased(leased: Sequence[WebhookEvent], clock: Clock) -> None:
-    readable: list[tuple[WebhookEvent, fold.Event | None]] = []
+    readable: list[tuple[WebhookEvent, Readable]] = []
     for row in leased:
         try:
             readable.append((row, _read(row)))
@@ -194,7 +196,10 @@ def _process_leased(leased: Sequence[WebhookEvent], clock: Clock) -> None:
                 _postpone(row, reason, now=clock())
 
 
-def _read(row: WebhookEvent) -> fold.Event | None:
+Readable = fold.Event | transfers.Transfer | None
+
+
+def _read(row: WebhookEvent) -> Readable:
     """None for an event that we do not know: it is kept, and has no effect. Raises Unusable, CannotOpen."""
     if row.attempts > MOST_ATTEMPTS:
         raise Unusable(f"It was begun {row.attempts - 1} times and never came to an end.")
@@ -202,6 +207,8 @@ def _read(row: WebhookEvent) -> fold.Event | None:
     payload = _parsed(body)
     if not payload:
         raise Unusable("The body is not a JSON object.")
+    if row.event == transfers.EVENT:
+        return transfers.read(payload)
     if row.event not in fold.RANKS:
         logger.info("An event of the unknown kind %r was kept.", row.event)
         return None
@@ -210,14 +217,18 @@ def _read(row: WebhookEvent) -> fold.Event | None:
     return fold.read(row.event, _details(payload), received_at=row.received_at)
 
 
-def _apply(readable: Iterable[tuple[WebhookEvent, fold.Event | None]], *, now: datetime) -> None:
+def _apply(readable: Iterable[tuple[WebhookEvent, Readable]], *, now: datetime) -> None:
     """Folds events into their calls and marks them done, in one transaction."""
     with transaction.atomic():
         ours = _still_ours([row for row, _ in readable])
         of_call: dict[str, list[fold.Event]] = defaultdict(list)
         for row, event in readable:
-            if row.pk in ours and event is not None:
+            if row.pk not in ours:
+                continue
+            if isinstance(event, fold.Event):
                 of_call[row.call_reference].append(event)
+            elif event is not None:
+                transfers.judge(row.workspace_id, event, now=now)
         if of_call:
             _write_calls(of_call, now=now)
         WebhookEvent.objects.filter(pk__in=ours).update(
@@ -235,7 +246,7 @@ def _still_ours(rows: Sequence[WebhookEvent]) -> set[int]:
 
 def _write_calls(of_call: Mapping[str, Sequence[fold.Event]], *, now: datetime) -> None:
     references = sorted(of_call)
-    decisions = _decisions(references)
+    decisions = _decisions(of_call)
     there = set(Call.objects.filter(call_reference__in=references).values_list("call_reference", flat=True))
     # Inserted first and locked then, both in order: whoever meets us at the same call waits, and folds after us.
     Call.objects.bulk_create(
@@ -244,10 +255,12 @@ def _write_calls(of_call: Mapping[str, Sequence[fold.Event]], *, now: datetime) 
     )
     changed: list[Call] = []
     left_hours: set[datetime] = set()
+    conversations: list[settlement.Conversation] = []
     rows = Call.objects.filter(call_reference__in=references).select_for_update().order_by("call_reference")
     for row in rows:
         before = {column: getattr(row, column) for column in fold.COLUMNS}
         after = _folded(before, of_call[row.call_reference], decisions.get(row.call_reference))
+        conversations.append(_conversation(row.call_reference, after, of_call[row.call_reference]))
         if after != before:
             changed.append(_row(row.call_reference, after, now))
         if _hour(after["started_at"]) != _hour(before["started_at"]):
@@ -258,6 +271,7 @@ def _write_calls(of_call: Mapping[str, Sequence[fold.Event]], *, now: datetime) 
         unique_fields=["workspace", "call_reference"],
         update_fields=[*fold.COLUMNS, "changed_at"],
     )
+    settlement.settle(current_workspace_id(), conversations, now=now)
     for hour in left_hours:
         # The count follows rows to their new hour by itself, and would leave them in the old one too.
         rollups.rebuild(workspace_id=changed[0].workspace_id, start=hour, end=hour + rollups.HOUR)
@@ -274,6 +288,19 @@ def _folded(
     return values or {}
 
 
+def _conversation(reference: str, values: Mapping[str, Any], events: Sequence[fold.Event]) -> settlement.Conversation:
+    columns = ("channel", "direction", "peer", "status", "disconnection_reason", "ended_at")
+    return settlement.Conversation(
+        call_id=reference,
+        is_over=fold.is_over(values),
+        decision_id=next((event.decision_id for event in events if event.decision_id), None),
+        seconds=values["duration_ms"] / 1000,
+        cost_cents=values["cost_cents"] if fold.is_told(values, "cost_cents") else None,
+        has_just_ended=any(event.rank == fold.ENDED for event in events),
+        **{column: values[column] for column in columns},
+    )
+
+
 def _row(reference: str, values: Mapping[str, Any], now: datetime) -> Call:
     return Call(call_reference=reference, changed_at=now, **values)
 
@@ -285,18 +312,24 @@ def _hour(moment: datetime) -> datetime:
 _DECIDED_CHANNELS: Final = (Channel.PHONE_CALL, Channel.SMS)
 
 
-def _decisions(references: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """What the inbound door decided about these calls and messages. Needs the scope of the workspace."""
+def _decisions(of_call: Mapping[str, Sequence[fold.Event]]) -> dict[str, Mapping[str, Any]]:
+    """What was decided about these calls and messages: at the inbound door, or where they were dialled, as their
+    metadata tells. Needs the scope of the workspace.
+    """
     workspace_id = current_workspace_id()
-    attempts = [
-        Attempt(direction=Direction.INBOUND, channel=channel, call_reference=reference)
-        for reference in references
-        for channel in _DECIDED_CHANNELS
-    ]
-    ids = [inbound_judge.id_of_decision(workspace_id, inbound_judge.attempt_key(attempt)) for attempt in attempts]
+    asked = {
+        event.decision_id: reference
+        for reference, events in of_call.items()
+        for event in events
+        if event.decision_id is not None
+    }
+    for reference in of_call:
+        for channel in _DECIDED_CHANNELS:
+            attempt = Attempt(direction=Direction.INBOUND, channel=channel, call_reference=reference)
+            asked[inbound_judge.id_of_decision(workspace_id, inbound_judge.attempt_key(attempt))] = reference
     columns = ("decision_id", "direction", "phone_number", "peer", "peer_text", "country", "number_class")
-    rows = Decision.objects.filter(decision_id__in=ids).values("call_reference", *columns)
-    return {row["call_reference"]: row for row in rows}
+    rows = Decision.objects.filter(decision_id__in=list(asked)).values(*columns)
+    return {asked[row["decision_id"]]: row for row in rows}
 
 
 # --- When it does not work ------------------------------------------------------------------------

@@ -303,7 +303,8 @@ def _key(workspace_id: int, name: str) -> str:
 def _kept(key: str) -> bytes | None:
     """What the first delivery of the call was told."""
     try:
-        kept: Any = store.connection().get(key)
+        with store.asking():
+            kept: Any = store.connection().get(key)
     except RedisError as trouble:
         logger.warning("The live store does not answer (%s); the chained webhook is asked again.", trouble)
         return None
@@ -316,7 +317,9 @@ def _keep(key: str, told: bytes, attempt: Attempt, *, is_retry: bool) -> bytes:
     seconds = store.ANSWER_BY_ID_SECONDS if is_id else store.ANSWER_BY_PAIR_SECONDS
     try:
         # Without an id, what is kept may be of an earlier call of the same pair.
-        if store.connection().set(key, told, ex=seconds, nx=is_id or is_retry):
+        with store.asking():
+            is_first = store.connection().set(key, told, ex=seconds, nx=is_id or is_retry)
+        if is_first:
             return told
         return _kept(key) or told
     except RedisError as trouble:
@@ -337,7 +340,8 @@ class ChainedRecord:
 def record_of(workspace_id: int, e164: str, *, now: datetime) -> ChainedRecord | None:
     """What the number's chained webhooks did today; None where the live store does not answer."""
     try:
-        found: Any = store.connection().hgetall(_day(workspace_id, e164, now))
+        with store.asking():
+            found: Any = store.connection().hgetall(_day(workspace_id, e164, now))
     except RedisError:
         return None
     told = {name.decode(): value.decode() for name, value in found.items()}
@@ -361,7 +365,8 @@ def _note(workspace_id: int, e164: str, what_became: str) -> None:
         pipeline.hset(key, mapping={"trouble": what_became, "trouble_at": now.isoformat()})
     pipeline.expire(key, COUNTED_SECONDS)
     try:
-        pipeline.execute()
+        with store.asking():
+            pipeline.execute()
     except RedisError as trouble:
         logger.warning("The live store does not answer (%s); the chained webhook is not counted.", trouble)
 
