@@ -21,5 +21,5 @@ connection = http.client.HTTPConnection('127.0.0.1', 8000, timeout=4); \
 connection.request('GET', '/healthz'); \
 sys.exit(connection.getresponse().status >= 500)"]
 
-CMD ["gunicorn", "fraudconsole.wsgi:application", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", \
-     "--workers", "2", "--threads", "8", "--graceful-timeout", "10", "--no-control-socket"]
+CMD ["sh", "-c", "exec gunicorn fraudconsole.wsgi:application --bind 0.0.0.0:8000 --worker-class gthread \
+     --workers 2 --threads ${WEB_THREADS:-64} --graceful-timeout 10 --no-control-socket"]

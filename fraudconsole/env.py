@@ -17,6 +17,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
 
+DEFAULT_WEB_THREADS = 64
+"""Of each web process. Whoever starts one with another number says so in `WEB_THREADS`."""
+
 
 class BadSetting(Exception):
     """A variable has a value that cannot be used; the message names it."""

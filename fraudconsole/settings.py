@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 
 from fraudconsole import navigation
-from fraudconsole.env import PROJECT_ROOT, BadSetting, Environment, data_dir, embedded_redis_url
+from fraudconsole.env import DEFAULT_WEB_THREADS, PROJECT_ROOT, BadSetting, Environment, data_dir, embedded_redis_url
 
 environment = Environment.load()
 
@@ -55,7 +55,7 @@ CHAINED_WEBHOOKS_ON_LOOPBACK = (urlsplit(CONSOLE_URL).hostname or "") in ("local
 
 # --- Threads of a web process ----------------------------------------------------------------------
 
-WEB_THREADS = environment.number("WEB_THREADS", 64)
+WEB_THREADS = environment.number("WEB_THREADS", DEFAULT_WEB_THREADS)
 # Of those that judge inbound calls, so many at most wait for webhooks of customers.
 MOST_CHAINED_AT_ONCE = max(1, WEB_THREADS // 8)
 

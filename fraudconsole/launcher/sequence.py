@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
-from fraudconsole.env import PROJECT_ROOT, embedded_socket
+from fraudconsole.env import DEFAULT_WEB_THREADS, PROJECT_ROOT, Environment, embedded_socket
 from fraudconsole.launcher import Refusal, store
 from fraudconsole.launcher.family import Child, Family, write_whole
 from fraudconsole.launcher.preflight import Plan
 
-WEB_THREADS = 8
+WEB_THREADS = Environment.load().number("WEB_THREADS", DEFAULT_WEB_THREADS)
 # One worker has nobody to gossip with.
 WORKER = (
     *(sys.executable, "-m", "celery", "-A", "fraudconsole.celery", "worker", "--loglevel", "INFO"),
@@ -203,6 +203,8 @@ def _child_environment(plan: Plan) -> dict[str, str]:
     return {
         **os.environ,
         "DATA_DIR": str(plan.data),
+        # The web process shares them out, so it must know how many it has.
+        "WEB_THREADS": str(WEB_THREADS),
         # glibc gives every thread an arena of its own; two are enough and save tens of megabytes.
         "MALLOC_ARENA_MAX": "2",
         # Celery would refuse to run as root, which is what a container has.
