@@ -24,6 +24,7 @@ from fraudconsole.bench import console, visitors
 from fraudconsole.bench.console import Console, Customer
 from fraudconsole.bench.measuring import QUICK, Size, Table
 from fraudconsole.bench.scratch import Place
+from fraudconsole.bench.verifier import ORIGIN
 from fraudconsole.bench.visitors import HOUR_SECONDS, Submission
 from policies.engine import limits
 from policies.models import Decision
@@ -169,7 +170,7 @@ async def _submit_all(
 async def _submit(client: httpx.AsyncClient, customer: Customer, attempt: Attempt) -> None:
     headers = {
         "Authorization": f"Bearer {customer.key.key}",
-        "Origin": console.ORIGIN,
+        "Origin": ORIGIN,
         "X-Captcha-Token": f"solved-{uuid.uuid4().hex}",
         "X-Forwarded-For": attempt.submission.ip,
     }

@@ -21,6 +21,7 @@ from accounts.scoping import scoped
 from fraudconsole.bench import scratch
 from fraudconsole.bench.measuring import Skipped
 from fraudconsole.bench.scratch import Place, free_port
+from fraudconsole.bench.verifier import HOST
 from fraudconsole.launcher import sequence
 from policies import actions
 from policies.gate import store
@@ -28,8 +29,6 @@ from policies.models import CountryPolicy, PhoneNumber
 
 START_SECONDS = 60
 TICK_SECONDS = 0.1
-HOST = "www.example.com"
-ORIGIN = f"https://{HOST}"
 CAPTCHA_SECRET = "a secret that the verifier does not look at"  # noqa: S105
 
 
@@ -75,7 +74,7 @@ def running(place: Place, *, works: bool = True, environment: Mapping[str, str] 
         logs = Path(ending.enter_context(_folder(place, f"console-{port}")))
         programs: dict[str, list[str]] = {
             "sandbox": ["-m", "fraudconsole.sandbox", "--port", str(sandbox_port), "--data", str(logs / "sandbox")],
-            "verifier": ["-m", "fraudconsole.bench.verifier", str(verifier_port), HOST],
+            "verifier": ["-m", "fraudconsole.bench.verifier", str(verifier_port)],
             "web": _web(port),
         }
         if works:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import math
-import multiprocessing
 import queue
 import random
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing.queues import Queue
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
-
-from fraudconsole.bench import callers, console, scratch, verifier, visitors
+from fraudconsole.bench import callers, console, crowd, scratch, verifier, visitors
 from fraudconsole.bench.console import Console, Customer
 from fraudconsole.bench.measuring import QUICK, Figures, Size, Table, in_rounds, ratio
 from fraudconsole.bench.scratch import Place
@@ -32,7 +24,6 @@ QUIET: Final = "quiet"
 ANSWERED: Final = "50 outbound requests a second, captchas refused at once"
 HANGING: Final = "50 outbound requests a second, the verifier hangs"
 TOKENS: Final = {ANSWERED: verifier.ROBOT, HANGING: verifier.HANGING}
-OUTBOUND_A_SECOND: Final = 50
 INBOUND_A_SECOND: Final = 50
 SECONDS: Final = 10.0
 QUICK_SECONDS: Final = 4.0
@@ -41,7 +32,6 @@ SENDERS: Final = 16
 TIMEOUT_SECONDS: Final = 10.0
 """UponAI's own patience; then it asks again, and at last lets the agent answer."""
 CALLERS: Final = 500
-ADDRESSES: Final = 3000  # so that nobody's address reaches a limit, and every request gets as far as the verifier
 HOME_AREAS: Final = ["US", "CA"]
 NUMBER: Final = "+14155550195"
 
@@ -89,7 +79,7 @@ def _table(found: dict[str, list[Heard]], seconds: float) -> Table:
     table.notes.append(
         f"{INBOUND_A_SECOND} signed webhooks a second at random moments, {seconds:g} s in each round, from when they "
         f"were due until they were answered; without an answer: none within {TIMEOUT_SECONDS:g} s. Outbound requests "
-        "come from another process and 3,000 addresses. Aim: p99 ≤ 2 × quiet, none without an answer."
+        f"come from another process and {crowd.ADDRESSES:,} addresses. Aim: p99 ≤ 2 × quiet, none without an answer."
     )
     return table
 
@@ -101,7 +91,8 @@ def _stretch(
     if name not in TOKENS:
         _send_webhooks(running, customer, numbers, chance, seconds, heard)
         return heard
-    with _crowd(running, customer, TOKENS[name], WARMING_SECONDS + seconds) as answers:
+    asking = crowd.Asking(running.url, customer.key.key, TOKENS[name], WARMING_SECONDS + seconds)
+    with crowd.at_the_gate(asking) as answers:
         time.sleep(WARMING_SECONDS)  # until as many wait as ever will
         _send_webhooks(running, customer, numbers, chance, seconds, heard)
         heard.outbound = answers.get(timeout=60)
@@ -163,53 +154,3 @@ def _send(
             else:
                 heard.failed += 1
     client.close()
-
-
-# --- Outbound -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _crowd(running: Console, customer: Customer, token: str, seconds: float) -> Iterator[Queue[Counter[str]]]:
-    context = multiprocessing.get_context("spawn")
-    answers: Queue[Counter[str]] = context.Queue()
-    arguments = (running.url, customer.key.key, token, seconds, answers)
-    process = context.Process(target=_knock, args=arguments, daemon=True)
-    process.start()
-    try:
-        yield answers
-    finally:
-        process.join(timeout=30)
-        process.kill()
-
-
-def _knock(url: str, key: str, token: str, seconds: float, answers: Queue[Counter[str]]) -> None:
-    answers.put(asyncio.run(_knock_for(url, key, token, seconds)))
-
-
-async def _knock_for(url: str, key: str, token: str, seconds: float) -> Counter[str]:
-    heard: Counter[str] = Counter()
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-    async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
-        started = time.monotonic()
-        under_way = []
-        for turn in range(int(seconds * OUTBOUND_A_SECOND)):
-            await asyncio.sleep(max(0.0, started + turn / OUTBOUND_A_SECOND - time.monotonic()))
-            under_way.append(asyncio.create_task(_ask(client, key, f"{token}-{uuid.uuid4().hex}", turn, heard)))
-        await asyncio.gather(*under_way)
-    return heard
-
-
-async def _ask(client: httpx.AsyncClient, key: str, token: str, turn: int, heard: Counter[str]) -> None:
-    place = turn % ADDRESSES
-    headers = {
-        "Authorization": f"Bearer {key}",
-        "Origin": console.ORIGIN,
-        "X-Captcha-Token": token,
-        "X-Forwarded-For": f"8.{place // 250}.{place % 250}.7",
-    }
-    body = {"to_number": f"+1415555{turn % 10_000:04}"}
-    try:
-        answer = await client.post("/gate/v2/create-phone-call", headers=headers, json=body)
-        heard[f"{answer.status_code} {answer.json().get('code', '')}"] += 1
-    except (httpx.HTTPError, ValueError) as trouble:
-        heard[type(trouble).__name__] += 1

@@ -12,8 +12,9 @@ import httpx
 import phonenumbers
 import pytest
 
-from fraudconsole.bench import attack, console, visitors, waiting
+from fraudconsole.bench import attack, visitors, waiting
 from fraudconsole.bench.scratch import free_port
+from fraudconsole.bench.verifier import HOST
 from fraudconsole.env import PROJECT_ROOT
 from policies.engine.limits import KEY_DEFAULTS, LimitName
 
@@ -151,7 +152,7 @@ def test_the_tables_say_what_was_spent_and_who_was_kept_waiting():
 @pytest.fixture
 def verifier():
     port = free_port()
-    command = [sys.executable, "-m", "fraudconsole.bench.verifier", str(port), console.HOST]
+    command = [sys.executable, "-m", "fraudconsole.bench.verifier", str(port)]
     process = subprocess.Popen(command, cwd=PROJECT_ROOT)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         for _ in range(100):
@@ -169,7 +170,7 @@ def test_the_verifier_believes_refuses_and_hangs_as_it_is_told(verifier):
     believed = verifier.post("/siteverify", data={"secret": "s", "response": "solved-1"}).json()
     refused = verifier.post("/siteverify", data={"secret": "s", "response": "robot-1"}).json()
 
-    assert (believed["success"], believed["hostname"], refused["success"]) == (True, console.HOST, False)
+    assert (believed["success"], believed["hostname"], refused["success"]) == (True, HOST, False)
     with pytest.raises(httpx.ReadTimeout):
         verifier.post("/siteverify", data={"secret": "s", "response": "hangs-1"}, timeout=0.3)
 
