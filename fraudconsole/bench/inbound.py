@@ -22,6 +22,7 @@ from fraudconsole.bench.scratch import Place, free_port
 from policies.models import Decision
 
 CALLERS = 5_000
+STRANGERS = 250  # of them: from anywhere, and mostly turned away
 MOST_PER_SECOND = 4_000  # webhooks prepared per second of load; more answers than this would be repeats
 START_SECONDS = 30
 SETTLING_SECONDS = 0.2  # what wrk left unanswered is still being worked at
@@ -77,7 +78,8 @@ class Server:
 
 def measure(place: Place, size: Size, chance: random.Random) -> list[Table]:
     load.find_wrk()
-    numbers = callers.valid_numbers(CALLERS, chance)
+    let_in = callers.valid_numbers(CALLERS - STRANGERS, chance, regions=scratch.POLICY["countries"])
+    numbers = let_in + callers.valid_numbers(STRANGERS, chance)
     table, usual = _measure_server(place, size, chance, numbers, "gunicorn gthread", _gunicorn)
     if importlib.util.find_spec("granian") is None:
         table.notes.append(GRANIAN_MISSING)

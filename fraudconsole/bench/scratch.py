@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OWN_NUMBERS = 500
 SECRET = "key_bench"  # noqa: S105  (of a workspace that lives as long as the run)
-POLICY = {"mode": "list", "countries": ["US", "CA", "GB", "DE", "FR", "ES", "AU", "BR", "IN", "JP"]}
+POLICY: dict[str, Any] = {"mode": "list", "countries": ["US", "CA", "GB", "DE", "FR", "ES", "AU", "BR", "IN", "JP"]}
 START_SECONDS = 30
 OURS = frozenset(
     {"REDIS_URL", "DATABASE_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "DJANGO_SETTINGS_MODULE", "UPONAI_API_URL"}

@@ -21,7 +21,7 @@ def test_prints_a_table_of_the_section_that_is_asked_for():
     assert done.returncode == 0, done.stderr
     rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| decide, ")]
     assert [row[0] for row in rows] == ["| decide, inbound", "| decide, outbound"]
-    assert "The store recorded 1,800 of 1,800 decisions" in done.stdout
+    assert "The store recorded 3,600 of 3,600 decisions" in done.stdout
 
 
 def test_calls_a_ratio_the_medians_and_shows_the_rounds_own():
@@ -50,6 +50,13 @@ def test_prepares_webhooks_that_are_signed_and_about_different_calls():
         sent_at = int(value[2:15])
         assert signature.verify(body=body, headers={"X": value}, secrets=["key"], now_ms=sent_at) is None
     assert len({payloads.read_inbound(body).call_reference for _, body in webhooks}) == 50
+
+
+def test_makes_callers_of_the_regions_that_are_asked_for():
+    numbers = callers.valid_numbers(200, random.Random(1), regions=["US", "GB"])
+
+    regions = {phonenumbers.region_code_for_number(phonenumbers.parse(number)) for number in numbers}
+    assert regions == {"US", "GB"}
 
 
 def test_says_how_to_get_a_missing_load_generator(monkeypatch):
