@@ -85,8 +85,8 @@ def effective_limits(question: Question) -> Limits:
 
 def _lines(question: Question) -> Mapping[LimitName, _Line]:
     """Worked out once for each combination of direction, policy and key."""
-    policy, key, direction = question.policy, question.key, question.attempt.direction
-    place = (direction, policy.id if policy else None, key.key if key else None, question.attempt.public_key is None)
+    policy, key, attempt = question.policy, question.key, question.attempt
+    place = (attempt.direction, policy.id if policy else None, key.key if key else None, attempt.public_key is None)
     worked_out = question.snapshot.worked_out
     lines: Mapping[LimitName, _Line] | None = worked_out.get(place)
     if lines is None:
@@ -114,13 +114,12 @@ class _Bill:
         self.enforced = not question.is_observed
         self.charges: list[Charge] = []
 
-    def add(self, name: LimitName, key: str, *, amount: int = 1, member: str = "", only_new: bool = False) -> None:
+    def add(self, name: LimitName, key: str, amount: int = 1, member: str = "", only_new: bool = False) -> None:
         line = self.lines.get(name)
-        if line is None:
-            return
-        self.charges.append(
-            Charge(name, line.measure, key, line.limit, amount, member, only_new, self.enforced, line.guards)
-        )
+        if line is not None:
+            self.charges.append(
+                Charge(name, line.measure, key, line.limit, amount, member, only_new, self.enforced, line.guards)
+            )
 
     def share(self, name: LimitName, key: str, *, amount: int, is_known: bool) -> None:
         """A cap that known and unknown destinations share, of which the unknown get a part."""

@@ -6,6 +6,7 @@ A check says what it found and what a failure means; which failure decides is fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from policies.engine.types import (
     Channel,
     Check,
     CheckResult,
-    DirectionRules,
+    Direction,
     HoldSnapshot,
+    NumberClass,
     NumberProblem,
     PrefixRule,
     Reason,
@@ -43,6 +45,9 @@ _LEFT_TO_COUNTRY_LIST: Final = frozenset(
         NumberProblem.EMERGENCY,
     }
 )
+_PLATFORM_PREFIXES: Final = {
+    direction: tuple(rule.prefix for rule in defaults.PREFIX_RULES[direction]) for direction in Direction
+}
 _SHOWS_NO_NUMBER: Final = frozenset({NumberProblem.WITHHELD, NumberProblem.SIP_WITHOUT_NUMBER})
 _REASONS: Final = MappingProxyType(
     {
@@ -122,7 +127,7 @@ def check_sanctions(question: Question) -> CheckResult:
     if not question.has_peer:
         return CheckResult(Check.SANCTIONS, TraceOutcome.SKIPPED, None, _SANCTIONS_SHOWN)
     if country not in SANCTIONED_SET:
-        return CheckResult(Check.SANCTIONS, TraceOutcome.PASS, country, _SANCTIONS_SHOWN)
+        return _passed(Check.SANCTIONS, country, _SANCTIONS_SHOWN)
     return CheckResult(
         Check.SANCTIONS,
         TraceOutcome.FAIL,
@@ -168,13 +173,13 @@ def check_number_class(question: Question) -> CheckResult:
     if rule is not None:
         value, threshold = peer.e164 or "", f"{rule.prefix}: {rule.action}"
         if rule.action == RuleAction.ALLOW:
-            return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, value, threshold)
+            return _passed(Check.NUMBER_CLASS, value, threshold)
         change = counterfactuals.allow_prefix(rule.prefix)
         return _ruled(question, rule.action, value, threshold, Reason.PREFIX_BLOCKED, change, rule.observing)
     action, observing = _class_action(question)
-    value, threshold = peer.number_class.value, f"{peer.number_class}: {action}"
+    value, threshold = peer.number_class.value, _class_rule(peer.number_class, action)
     if action == RuleAction.ALLOW:
-        return CheckResult(Check.NUMBER_CLASS, TraceOutcome.PASS, value, threshold)
+        return _passed(Check.NUMBER_CLASS, value, threshold)
     change = counterfactuals.allow_number_class(peer.number_class)
     return _ruled(question, action, value, threshold, Reason.NUMBER_CLASS_BLOCKED, change, observing)
 
@@ -184,6 +189,8 @@ def _longest_prefix_rule(question: Question) -> PrefixRule | None:
     if e164 is None:
         return None
     own = question.rules.prefix_rules if question.rules else ()
+    if not own and not e164.startswith(_PLATFORM_PREFIXES[question.attempt.direction]):
+        return None
     rules = (*own, *defaults.PREFIX_RULES[question.attempt.direction])
     matching = [rule for rule in rules if e164.startswith(rule.prefix)]
     # max keeps the first of equals, so the policy's own rule wins over a platform rule of the same prefix
@@ -269,12 +276,12 @@ def check_country(question: Question) -> CheckResult:
         return _no_list("a country policy", Reason.NO_POLICY)
     country = question.peer.country
     if rules.is_unrestricted:
-        return CheckResult(Check.COUNTRY, TraceOutcome.PASS, country, "unrestricted")
-    shown = _shown(rules)
+        return _passed(Check.COUNTRY, country, "unrestricted")
+    shown = _shown(rules.countries)
     if country is None and question.peer.problem is not None:
         return CheckResult(Check.COUNTRY, TraceOutcome.SKIPPED, None, shown)
     if country in rules.countries:
-        return CheckResult(Check.COUNTRY, TraceOutcome.PASS, country, shown)
+        return _passed(Check.COUNTRY, country, shown)
     opens = question.opens
     if opens:
         return _opened(Check.COUNTRY, country, shown, opens)
@@ -287,10 +294,20 @@ def _no_list(threshold: str, reason: Reason) -> CheckResult:
     return CheckResult(Check.COUNTRY, TraceOutcome.FAIL, None, threshold, reason, VerdictKind.BLOCK)
 
 
-def _shown(rules: DirectionRules) -> str:
-    if len(rules.countries) > _COUNTRIES_SHOWN:
-        return f"{len(rules.countries)} countries"
-    return " ".join(sorted(rules.countries))
+@lru_cache(maxsize=1024)
+def _shown(countries: frozenset[str]) -> str:
+    return f"{len(countries)} countries" if len(countries) > _COUNTRIES_SHOWN else " ".join(sorted(countries))
+
+
+@lru_cache(maxsize=256)
+def _class_rule(number_class: NumberClass, action: RuleAction) -> str:
+    return f"{number_class}: {action}"
+
+
+@lru_cache(maxsize=4096)
+def _passed(check: Check, value: str | None, threshold: str) -> CheckResult:
+    """The same few lines are in every trace."""
+    return CheckResult(check, TraceOutcome.PASS, value, threshold)
 
 
 CheckFunction = Callable[[Question], CheckResult]

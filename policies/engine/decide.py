@@ -30,6 +30,7 @@ from policies.engine.types import (
 )
 
 _OBSERVABLE: Final = frozenset({Check.NUMBER_CLASS, Check.COUNTRY, Check.CAPTCHA, Check.KYC, Check.LIMITS, Check.CAPS})
+_CAPTCHA_LINE: Final = [check for check, _function in CHECKS].index(Check.CAPTCHA)
 _UNCOUNTED: Final = (
     CheckResult(Check.LIMITS, TraceOutcome.NOT_EVALUATED),
     CheckResult(Check.CAPS, TraceOutcome.NOT_EVALUATED),
@@ -49,9 +50,12 @@ def decide(attempt: Attempt, snapshot: Snapshot, counts: Counts = NO_COUNTS, *, 
         return _unjudged(attempt)
     trace = [_run(check, function, question, is_observed) for check, function in CHECKS]
     failed = [result for result in trace if result.outcome is TraceOutcome.FAIL]
-    if any(result.effect in LOST and not result.observed for result in failed):
-        return _verdict(question, [*trace, *_UNCOUNTED], failed, *_NO_CHARGES)
-    guarded = any(not result.observed for result in failed)
+    guarded = False
+    for result in failed:
+        if not result.observed:
+            if result.effect in LOST:
+                return _verdict(question, [*trace, *_UNCOUNTED], failed, *_NO_CHARGES)
+            guarded = True
     try:
         seconds = charging.call_seconds(question, guarded=guarded)
         micro = charging.reserved_micro(question, seconds)
@@ -81,19 +85,18 @@ def _counted(question: Question, charges: tuple[Charge, ...]) -> tuple[CheckResu
     limits, caps = _pending(question, charges)
     usages = question.counts.usages
     if usages is None:
-        return limits.line(), caps.line()
+        return limits.line, caps.line
     return settling.counted(limits, charges, usages), settling.counted(caps, charges, usages)
 
 
 def _pending(question: Question, charges: tuple[Charge, ...]) -> tuple[Pending, Pending]:
-    """What is there to be counted at all."""
-    has_caps = any(charge.measure in charging.CAPS for charge in charges)
-    has_limits = any(charge.measure not in charging.CAPS for charge in charges)
-    caps = Pending(Check.CAPS, is_skipped=not has_caps)
+    """What is there to be counted at all. Limits come first among the charges, caps last."""
+    caps = settling.pending(Check.CAPS, is_skipped=not charges or charges[-1].measure not in charging.CAPS)
     if question.is_trusted:
-        return Pending(Check.LIMITS, is_skipped=True, note="trusted"), caps
+        return settling.pending(Check.LIMITS, is_skipped=True, note="trusted"), caps
+    is_skipped = not charges or charges[0].measure in charging.CAPS
     no_address = not question.is_inbound and not charging.address_networks(question)
-    return Pending(Check.LIMITS, is_skipped=not has_limits, note=NO_ADDRESS if no_address else None), caps
+    return settling.pending(Check.LIMITS, is_skipped=is_skipped, note=NO_ADDRESS if no_address else None), caps
 
 
 def _verdict(
@@ -104,16 +107,15 @@ def _verdict(
     seconds: int | None,
     micro: int,
 ) -> Verdict:
-    policy, counts = question.policy, question.counts
-    enforced = [result for result in failed if not result.observed]
+    policy, usages = question.policy, question.counts.usages
+    enforced = [result for result in failed if not result.observed] if failed else failed
     if len(enforced) > 1:
         enforced.sort(key=_strength)
     kind = enforced[0].effect if enforced else VerdictKind.ALLOW
-    reasons = tuple(dict.fromkeys(result.reason for result in enforced if result.reason is not None))
+    reasons = tuple(dict.fromkeys([result.reason for result in enforced if result.reason is not None]))
     would_be = min(failed, key=_strength) if len(enforced) < len(failed) else None
-    if kind is VerdictKind.GUARD and charges:
+    if kind is VerdictKind.GUARD:
         seconds = charging.call_seconds(question, guarded=True)
-    is_passing = kind not in LOST
     return Verdict(
         verdict=kind,
         reason=reasons[0] if reasons else None,
@@ -125,15 +127,19 @@ def _verdict(
         degraded=Reason.DEGRADED in reasons,
         direction=question.attempt.direction,
         number=question.number,
-        hold_id=next((hold for result in enforced for hold in result.holds), None),
+        hold_id=_first_hold(enforced) if enforced else None,
         would_be=would_be.effect if would_be else None,
         would_be_reason=would_be.reason if would_be else None,
         charges=charges,
-        needs_captcha=is_passing and _awaits_captcha(trace),
+        needs_captcha=kind not in LOST and _awaits_captcha(trace),
         call_seconds=seconds,
         reserved_micro=micro,
-        retry_after_seconds=settling.wait_seconds(charges, counts.usages) if charges and counts.usages else None,
+        retry_after_seconds=settling.wait_seconds(charges, usages) if usages and charges else None,
     )
+
+
+def _first_hold(failed: Sequence[CheckResult]) -> int | None:
+    return next((hold for result in failed for hold in result.holds), None)
 
 
 def _strength(result: CheckResult) -> int:
@@ -142,7 +148,7 @@ def _strength(result: CheckResult) -> int:
 
 def _awaits_captcha(trace: Sequence[CheckResult]) -> bool:
     """Its token has not been judged. (A lost attempt's is never judged, so that nobody is asked in vain.)"""
-    return any(result.check is Check.CAPTCHA and result.outcome is TraceOutcome.NOT_EVALUATED for result in trace)
+    return trace[_CAPTCHA_LINE].outcome is TraceOutcome.NOT_EVALUATED
 
 
 def _broken(check: Check) -> CheckResult:

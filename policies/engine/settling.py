@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -34,25 +35,28 @@ _COUNTED: Final = (Check.LIMITS, Check.CAPS)
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A check that is still to be counted. `note`: what its line says in any case."""
+    """A check that is still to be counted. `note`: what its line says in any case. `line`: what is said meanwhile."""
 
     check: Check
-    is_skipped: bool = False
-    note: str | None = None
-
-    def line(self) -> CheckResult:
-        outcome = TraceOutcome.SKIPPED if self.is_skipped else TraceOutcome.NOT_EVALUATED
-        return CheckResult(self.check, outcome, self.note)
+    is_skipped: bool
+    note: str | None
+    line: CheckResult
 
 
-def counted(pending: Pending, charges: Sequence[Charge], usages: Sequence[Usage]) -> CheckResult:
+@lru_cache(maxsize=64)
+def pending(check: Check, *, is_skipped: bool = False, note: str | None = None) -> Pending:
+    outcome = TraceOutcome.SKIPPED if is_skipped else TraceOutcome.NOT_EVALUATED
+    return Pending(check, is_skipped, note, CheckResult(check, outcome, note))
+
+
+def counted(open_check: Pending, charges: Sequence[Charge], usages: Sequence[Usage]) -> CheckResult:
     """One line for all limits, or all caps, of an attempt: the tightest one is told.
 
     Raises ValueError unless there is one usage for each charge.
     """
-    if pending.is_skipped:
-        return pending.line()
-    is_caps = pending.check == Check.CAPS
+    if open_check.is_skipped:
+        return open_check.line
+    is_caps = open_check.check == Check.CAPS
     found = [
         (charge, usage)
         for charge, usage in zip(charges, usages, strict=True)
@@ -60,11 +64,11 @@ def counted(pending: Pending, charges: Sequence[Charge], usages: Sequence[Usage]
     ]
     short = [(charge, usage) for charge, usage in found if usage.wait_ms]
     if short:
-        return _failed(pending, short)
+        return _failed(open_check, short)
     if not found:
-        return CheckResult(pending.check, TraceOutcome.PASS, pending.note)
+        return CheckResult(open_check.check, TraceOutcome.PASS, open_check.note)
     charge, usage = max(found, key=_fullness)
-    return CheckResult(pending.check, TraceOutcome.PASS, _told(pending, charge, usage), _shown_limit(charge))
+    return CheckResult(open_check.check, TraceOutcome.PASS, _told(open_check, charge, usage), _shown_limit(charge))
 
 
 def _severity(entry: tuple[Charge, Usage]) -> tuple[bool, bool, int]:
@@ -82,12 +86,12 @@ def _size(charge: Charge) -> float:
     return charge.limit.limit * (MICRO if charge.measure == Measure.MONEY else 1)
 
 
-def _failed(pending: Pending, short: Sequence[tuple[Charge, Usage]]) -> CheckResult:
+def _failed(open_check: Pending, short: Sequence[tuple[Charge, Usage]]) -> CheckResult:
     charge, usage = min(short, key=_severity)
     return CheckResult(
-        pending.check,
+        open_check.check,
         TraceOutcome.FAIL,
-        _told(pending, charge, usage),
+        _told(open_check, charge, usage),
         _shown_limit(charge),
         _REASONS[charge.measure],
         VerdictKind.GUARD if charge.guards else VerdictKind.BLOCK,
@@ -96,11 +100,11 @@ def _failed(pending: Pending, short: Sequence[tuple[Charge, Usage]]) -> CheckRes
     )
 
 
-def _told(pending: Pending, charge: Charge, usage: Usage) -> str:
+def _told(open_check: Pending, charge: Charge, usage: Usage) -> str:
     told = f"{charge.name}: {_amount(charge, usage.used)}"
     if charge.measure == Measure.MONEY:
         told += f" and {_dollars(charge.amount)} for this one"
-    return f"{told}; {pending.note}" if pending.note else told
+    return f"{told}; {open_check.note}" if open_check.note else told
 
 
 def _shown_limit(charge: Charge) -> str:
@@ -169,7 +173,7 @@ def settle(shown: Mapping[str, Any], charges: Sequence[Charge], usages: Sequence
 def _recount(line: Mapping[str, Any], charges: Sequence[Charge], usages: Sequence[Usage]) -> Any:
     if line["check"] not in _COUNTED or line["outcome"] != TraceOutcome.NOT_EVALUATED:
         return line
-    return counted(Pending(Check(line["check"]), note=line["value"]), charges, usages)
+    return counted(pending(Check(line["check"]), note=line["value"]), charges, usages)
 
 
 def _decided(shown: Mapping[str, Any], enforced: Sequence[CheckResult]) -> dict[str, Any]:
