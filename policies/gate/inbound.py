@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from policies.gate import chaining, door, inbound_judge
+from policies.gate import chaining, door, inbound_judge, snapshots
 from policies.uponai import payloads
 
 logger = logging.getLogger(__name__)
@@ -36,11 +36,10 @@ def inbound(request: HttpRequest, endpoint: str) -> HttpResponse:
     try:
         answered = inbound_judge.judge_inbound(endpoint, attempt, now=timezone.now(), started=started)
         answer = answered.answer
-        if chaining.webhook_of(admitted.loaded, attempt):
+        loaded = snapshots.for_endpoint(endpoint)  # the judgement may have found a newer one
+        if chaining.webhook_of(loaded, attempt):
             headers = chaining.headers_of(request)
-            answer = chaining.answer_with_chain(
-                admitted.loaded, attempt, admitted.body, headers, answer, answered.verdict
-            )
+            answer = chaining.answer_with_chain(loaded, attempt, admitted.body, headers, answer, answered.verdict)
         return door.answer(answer)
     except Exception:
         # An error would let the agent answer as well. Whatever it is, it must not open the number.

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from accounts.scoping import scoped
 from policies.engine.decide import decide
-from policies.engine.types import Attempt, Verdict, VerdictKind
+from policies.engine.types import Attempt, Channel, Verdict, VerdictKind
 from policies.gate import judge, recorder, snapshots, store
 from policies.gate.judge import Answers, Asked
 from policies.gate.loading import LoadedSnapshot
@@ -96,12 +96,14 @@ def _answers(loaded: LoadedSnapshot, attempt: Attempt, verdict: Verdict) -> Answ
 def _answer(loaded: LoadedSnapshot, attempt: Attempt, verdict: Verdict, kind: VerdictKind) -> bytes:
     number = verdict.number
     answering = loaded.answering.get(number.e164) if number else None
+    # Those for messages are never unbound.
+    agents = answering.agents if answering and attempt.channel == Channel.PHONE_CALL else ()
     return orjson.dumps(
         payloads.answer_inbound(
             kind,
             channel=attempt.channel,
             guarded_agent=number.guarded_agent if number else None,
-            agents=answering.agents if answering else (),
+            agents=agents,
         )
     )
 

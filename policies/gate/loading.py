@@ -242,8 +242,8 @@ _PLAIN: Final = Answering()
 
 
 def _answering(row: PhoneNumber) -> Answering:
-    agents = tuple(row.answering_agents) if row.closed_when_down else ()
-    return Answering(row.chained_webhook_url, row.chained_sms_webhook_url, agents)
+    # After a closed number was opened again they are kept, and named, until UponAI shows them bound.
+    return Answering(row.chained_webhook_url, row.chained_sms_webhook_url, tuple(row.answering_agents))
 
 
 def _opened(row: PublicKey) -> str:
