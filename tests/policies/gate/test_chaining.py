@@ -9,12 +9,13 @@ import time
 import pytest
 
 from accounts.scoping import scoped
+from policies import answering
 from policies.gate import chaining, snapshots, store
 from policies.models import PhoneNumber
 from policies.uponai import signature
 from tests.factories import UPONAI_KEY, make_phone_number, moment
 from tests.policies.gate.webhooks import ACCEPTED, CANADIAN, JAMAICAN, OUR_NUMBER, REJECTED, body, deliver, signed
-from tests.sandbox.conftest import receiver
+from tests.sandbox.conftest import receiver, wait_for
 
 __all__ = ["receiver"]
 
@@ -278,9 +279,7 @@ def test_only_so_many_calls_wait_for_one_webhook(hanging):
     ]
     for one in waiting:
         one.start()
-    ends_at = time.monotonic() + 10
-    while len(hanging.received) < len(waiting) and time.monotonic() < ends_at:
-        time.sleep(0.02)
+    wait_for(lambda: len(hanging.received) == len(waiting))
 
     with pytest.raises(chaining._Failed, match="as many calls as may wait"):
         chaining._ask_within(hanging.url, body(), {}, "call_inbound", 15.0)
@@ -290,11 +289,12 @@ def test_only_so_many_calls_wait_for_one_webhook(hanging):
 
 def test_only_so_many_calls_wait_for_all_webhooks_together(hanging, settings):
     settings.MOST_CHAINED_AT_ONCE = 1
-    assert ask(hanging.url, deadline=0.2) is None
+    waiting = threading.Thread(target=ask, args=(hanging.url,), kwargs={"deadline": 15.0})
+    waiting.start()
+    wait_for(lambda: hanging.received)
 
-    # The thread that nobody waits for any more still has its place.
     with pytest.raises(chaining._Failed, match="as many calls as may wait"):
-        chaining._ask_within(f"{hanging.url}/other", body(), {}, "call_inbound", 1.0)
+        chaining._ask_within(f"{hanging.url}/other", body(), {}, "call_inbound", 15.0)
 
 
 def test_an_answer_that_drips_in_is_cut_off(workspace):
@@ -326,3 +326,15 @@ def test_the_url_is_read_from_the_newest_snapshot(workspace, chained, receiver):
 
     assert call(workspace) == ACCEPTED
     assert receiver.received == []
+
+
+def test_a_new_webhook_is_asked_about_the_very_next_call(
+    workspace, chained, receiver, django_capture_on_commit_callbacks
+):
+    wanted, nowhere = receiver.url, "http://127.0.0.1:9/hook"
+    for url in (nowhere, wanted):
+        with django_capture_on_commit_callbacks(execute=True):
+            answering.edit_answering(phone_number=chained, chained_webhook_url=url, acting_user=None, now=moment())
+        call(workspace, f"call to {url}")
+
+    assert len(receiver.received) == 1
