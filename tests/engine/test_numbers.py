@@ -384,9 +384,11 @@ def test_tries_a_lost_plus_once_for_callers_and_never_for_destinations() -> None
 
 
 def test_knows_sender_names_on_sms_only() -> None:
-    assert judge("inbound", "MYBANK", OPEN, channel="sms").verdict == "allow"
-    assert judge("inbound", "MYBANK", channel="sms").reason == "invalid_number"
-    assert judge("inbound", "MYBANK", OPEN).reason == "invalid_number"
+    for name in ("MYBANK", "Google", "BANK123"):
+        assert judge("inbound", name, OPEN, channel="sms").verdict == "allow"
+        assert judge("inbound", name, channel="sms").reason == "invalid_number"
+        assert judge("inbound", name, OPEN).reason == "invalid_number"
+        assert judge("outbound", name, OPEN, channel="sms").reason == "invalid_number"
 
 
 def test_flags_what_a_person_would_want_to_know() -> None:

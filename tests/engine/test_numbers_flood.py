@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import unicodedata
 
+import pytest
+
 from tests.engine.worlds import OPEN, judge
 
-FLOOD = 50_000
+NIGHTLY = bool(os.environ.get("NIGHTLY"))
+FLOOD = 1_000_000 if NIGHTLY else 50_000
+FLOOD_OF_EACH_CODE = 20_000 if NIGHTLY else 1_000
 _SANCTIONED_CODES = ("53", "98", "850", "963", "375", "58", "7")
 # Kazakhstan's own table of codes after +7: geographic 71x and 72x, mobile and other networks.
-_KAZAKH = re.compile(r"77(0[0-8]|1[0-8]|2[1-9]|47|5[01]|6[0-4]|7[15-8])[0-9]{7}")
+_KAZAKH = re.compile(r"77(0[0-8]|1[0-8]|2[1-9]|47|5[01]|6[0-4]|7[15-8]|85)[0-9]{7}")
 _FOREIGN_DIGITS = ["０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९"]
 
 
@@ -63,3 +68,28 @@ def test_accepts_no_sanctioned_number_out_of_a_flood_of_random_strings() -> None
     assert leaks == []
     assert refused > FLOOD / 4
     assert accepted > FLOOD / 100
+
+
+@pytest.mark.parametrize("code", [code for code in _SANCTIONED_CODES if code != "7"])
+def test_names_everything_under_a_sanctioned_code_as_sanctioned(code: str) -> None:
+    chance = random.Random(code)
+
+    for _ in range(FLOOD_OF_EACH_CODE):
+        text = f"+{code}" + "".join(chance.choices("0123456789", k=chance.randint(0, 12)))
+        for direction in ("inbound", "outbound"):
+            assert judge(direction, text, OPEN).reason == "sanctioned_country", text
+
+
+def test_names_everything_under_the_shared_code_as_sanctioned_that_is_not_validly_kazakh() -> None:
+    chance, kazakh = random.Random(7), 0
+
+    for _ in range(FLOOD_OF_EACH_CODE * 5):
+        text = (
+            "+7" + chance.choice(["", "7"]) + "".join(chance.choices("0123456789", k=chance.choice([8, 9, 9, 9, 10])))
+        )
+        verdict = judge("outbound", text, OPEN)
+        kazakh += verdict.verdict == "allow"
+        assert verdict.verdict == "allow" or verdict.reason == "sanctioned_country", text
+        assert verdict.verdict != "allow" or _KAZAKH.fullmatch(text[1:]), text
+
+    assert kazakh > FLOOD_OF_EACH_CODE / 50
