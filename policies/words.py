@@ -93,6 +93,15 @@ CHECKS: Final = MappingProxyType(
     }
 )
 
+# Also of attempts that were not decided before: what counts and verifies was not asked.
+_UNASKED: Final = MappingProxyType(
+    {
+        Check.CAPTCHA: "The captcha was not verified",
+        Check.LIMITS: "Attempts were not counted",
+        Check.CAPS: "Money and running calls were not counted",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenNumber:
@@ -162,7 +171,8 @@ def check(code: str, outcome: str) -> tuple[str, str]:
     """The name of a check and what it found."""
     name, passed, failed = CHECKS.get(code, (code.replace("_", " ").capitalize(), "", ""))  # type: ignore[call-overload]
     said = {"pass": passed, "fail": failed, "skipped": "Does not apply to this attempt"}
-    return name, said.get(outcome, "Not asked, since it was decided before")
+    unasked = _UNASKED.get(code, "Not asked, since it was decided before")  # type: ignore[call-overload]
+    return name, said.get(outcome, unasked)
 
 
 def limit(name: str) -> str:

@@ -243,3 +243,5 @@ _RULE_EDITS: Final[Mapping[str, Callable[[Counterfactual, DirectionRules], Direc
         "allow_withheld": _withheld_allowed,
     }
 )
+OF_THE_POLICY: Final = frozenset(_RULE_EDITS)
+"""Those that are a change of the policy our number follows."""
