@@ -12,16 +12,10 @@ from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
 from accounts.models import Workspace
+from policies.engine.charging import prefix_of
 from policies.engine.limits import KNOWN_AFTER_SECONDS, MEASURES, Measure
 from policies.gate.store import LONGEST_LEASE_SECONDS
 from policies.models import Dial, KnownPrefix
-
-LAST_DIGITS: Final = 4
-"""A prefix of destinations is a number without them."""
-
-
-def prefix_of(e164: str) -> str:
-    return e164[:-LAST_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)

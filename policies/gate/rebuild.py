@@ -74,8 +74,9 @@ def catch_up(workspace_id: int) -> int:
     with taking_turns(workspace_id):
         untold = Dial.objects.filter(counted_by_database=True)
         while pks := list(untold.order_by("at", "pk").values_list("pk", flat=True)[:AT_ONCE]):
-            rows = Dial.objects.filter(pk__in=pks)
-            store.load(workspace_id, [_past(one) for one in dialled(rows, Known.load(workspace_id))])
+            rows, known = Dial.objects.filter(pk__in=pks), Known.load(workspace_id)
+            store.load(workspace_id, [_past(one) for one in dialled(rows, known)])
+            store.note_known(workspace_id, known.first_seen_ms)
             rows.update(counted_by_database=False)
             told += len(pks)
     return told

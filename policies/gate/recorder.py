@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import phonenumbers
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db.models import Q
+from django.utils import timezone
 from redis.exceptions import RedisError
 
-from accounts.models import Workspace
+from accounts.models import PublicKey, Workspace
 from accounts.scoping import scoped
+from policies.engine.charging import GUARDED_SECONDS, prefix_of
 from policies.engine.limits import Charge
-from policies.engine.types import Attempt, Verdict
+from policies.engine.settling import settle
+from policies.engine.types import Attempt, Channel, Direction, Verdict, VerdictKind
 from policies.gate import store
-from policies.models import Decision, RefusedWebhook
+from policies.gate.dialled import milliseconds
+from policies.models import Decision, KnownPrefix, RefusedWebhook
 
 logger = logging.getLogger(__name__)
 
 METADATA_VERSION = phonenumbers.__version__
+_PASSING: Final = frozenset({VerdictKind.ALLOW, VerdictKind.GUARD})
+_DIALLED: Final = frozenset({Channel.PHONE_CALL, Channel.SMS})
+_UNWRITABLE: Final = (DataError, IntegrityError, ValueError, TypeError, OverflowError)
 
 
 def facts(
@@ -79,17 +89,74 @@ def facts(
 
 def as_row(workspace_id: int, values: dict[str, Any], *, now: datetime) -> Decision:
     """The row of a decision's facts, not yet written."""
+    try:
+        values = _settled(values)
+    except Exception:  # its trace is worth less than the decision
+        logger.exception("What was counted for decision %s cannot be told.", values.get("decision_id"))
     values = {name: value for name, value in values.items() if name not in ("charges", "usages")}
     at = datetime.fromisoformat(values["at"])
     return Decision(**{**values, "workspace_id": workspace_id, "at": at, "recorded_at": now})
 
 
+def _settled(values: dict[str, Any]) -> dict[str, Any]:
+    """With what the live store counted, which was not known yet when the verdict was written down."""
+    charges = [Charge.from_list(charge) for charge in values.get("charges", ())]
+    if not charges or not values.get("usages"):
+        return values
+    shown = {name: values[name] for name in ("verdict", "reasons", "trace", "counterfactuals")}
+    shown["reason"] = values["reason"] or None
+    if values["would_be"]:
+        shown["would_be"] = {"verdict": values["would_be"], "reason": values["would_be_reason"] or None}
+    settled = settle(shown, charges, store.usages_of(charges, values["usages"].encode()))
+    would_be = settled.pop("would_be", None) or {"verdict": "", "reason": None}
+    values = values | settled | {"reason": settled["reason"] or ""}
+    values |= {"would_be": would_be["verdict"], "would_be_reason": would_be["reason"] or ""}
+    if values["verdict"] not in _PASSING:
+        values |= {"call_seconds": None, "reserved_micro": 0}
+    elif settled["verdict"] != shown["verdict"] and values["channel"] != Channel.SMS:
+        values["call_seconds"] = min(values["call_seconds"] or GUARDED_SECONDS, GUARDED_SECONDS)
+    return values
+
+
 def write(workspace_id: int, decisions: list[dict[str, Any]], *, now: datetime) -> None:
-    """Writes decisions that are not written yet."""
-    with scoped(workspace_id):
-        Decision.objects.bulk_create(
-            [as_row(workspace_id, values, now=now) for values in decisions], ignore_conflicts=True
+    """Writes decisions that are not written yet, and what they tell of keys and destinations."""
+    _write(workspace_id, [as_row(workspace_id, values, now=now) for values in decisions])
+
+
+def _write(workspace_id: int, rows: list[Decision]) -> dict[str, int]:
+    """Answers when prefixes were called first, in milliseconds."""
+    with scoped(workspace_id), transaction.atomic():
+        Decision.objects.bulk_create(rows, ignore_conflicts=True)
+        ids = {row.decision_id for row in rows}
+        if Decision.objects.filter(decision_id__in=ids).count() != len(ids):
+            raise IntegrityError("SQLite ignores more than a decision that is there already.")
+        called = _prefixes_called(rows)
+        KnownPrefix.objects.bulk_create(
+            [KnownPrefix(workspace_id=workspace_id, prefix=prefix, first_at=at) for prefix, at in called.items()],
+            ignore_conflicts=True,
         )
+        for key_id, at in _keys_used(rows).items():
+            older = Q(last_used_at=None) | Q(last_used_at__lt=at)
+            PublicKey.objects.filter(older, pk=key_id).update(last_used_at=at)
+    return {prefix: milliseconds(at) for prefix, at in called.items()}
+
+
+def _prefixes_called(rows: Iterable[Decision]) -> dict[str, datetime]:
+    called: dict[str, datetime] = {}
+    for row in rows:
+        if row.direction == Direction.OUTBOUND and row.verdict in _PASSING and row.channel in _DIALLED and row.peer:
+            prefix = prefix_of(row.peer)
+            called[prefix] = min(row.at, called.get(prefix, row.at))
+    return called
+
+
+def _keys_used(rows: Iterable[Decision]) -> dict[int, datetime]:
+    used: dict[int, datetime] = {}
+    for row in rows:
+        kind, _, row_id = row.credential.partition(":")
+        if kind == "key" and row_id.isdecimal():
+            used[int(row_id)] = max(row.at, used.get(int(row_id), row.at))
+    return used
 
 
 def drain(*, now: datetime) -> int:
@@ -101,15 +168,65 @@ def drain(*, now: datetime) -> int:
     total = 0
     for workspace_id in Workspace.objects.values_list("pk", flat=True):
         try:
-            while entries := store.undrained(workspace_id):
-                write(workspace_id, [orjson.loads(body) for _, body in entries], now=now)
-                store.drained(workspace_id, [entry_id for entry_id, _ in entries])
-                total += len(entries)
-        except RedisError:
-            raise
-        except Exception:
+            while True:
+                seen, written = _drain_some(workspace_id, now=now)
+                total += written
+                if not seen:
+                    break
+        except DatabaseError:
             logger.exception("The decisions of workspace %s could not be written; trying again.", workspace_id)
     return total
+
+
+def _drain_some(workspace_id: int, *, now: datetime) -> tuple[int, int]:
+    """The oldest ones. What can never become a row is set aside, so that it holds up nothing. Answers how many there
+    were, and how many of them are rows now.
+    """
+    entries = store.undrained(workspace_id)
+    rows = {}
+    for entry_id, body in entries:
+        try:
+            rows[entry_id] = as_row(workspace_id, orjson.loads(body), now=now)
+        except Exception:
+            _set_aside(workspace_id, entry_id)
+    try:
+        called = _write(workspace_id, list(rows.values()))
+    except _UNWRITABLE:
+        called = {}
+        for entry_id, row in list(rows.items()):
+            try:
+                called |= _write(workspace_id, [row])
+            except _UNWRITABLE:
+                _set_aside(workspace_id, entry_id)
+                del rows[entry_id]
+    store.note_known(workspace_id, called)
+    if rows:
+        store.drained(workspace_id, list(rows))
+    return len(entries), len(rows)
+
+
+def _set_aside(workspace_id: int, entry_id: bytes) -> None:
+    logger.exception("A decision of workspace %s could not be written, and was set aside.", workspace_id)
+    store.set_aside(workspace_id, entry_id)
+
+
+_relieving = threading.Lock()
+
+
+def relieve(workspace_id: int) -> None:
+    """Writes decisions from here, in the background, where no worker does: neither lost nor kept in memory for ever."""
+    if _relieving.acquire(blocking=False):
+        threading.Thread(target=_relieve, args=(workspace_id,), daemon=True).start()
+
+
+def _relieve(workspace_id: int) -> None:
+    try:
+        _drain_some(workspace_id, now=timezone.now())
+    except (RedisError, DatabaseError) as trouble:
+        logger.error("Decisions of workspace %s wait for a worker, and cannot be written: %s", workspace_id, trouble)
+    finally:
+        connection.close()
+        _relieving.release()
 
 
 def drain_refused(*, now: datetime) -> None:

@@ -84,12 +84,11 @@ for i, charge in ipairs(charges) do
       wait = math.max(wait, full_until - now)
     end
     if wait > 0 then
-      if string.find(flags, "o", 1, true) then
-        charge[4] = 0 -- only observed: it is not spent either, as it would not be were it enforced
-      elseif string.find(flags, "g", 1, true) then
-        guarded = true
-      else
-        limited = true
+      local observed, guards = string.find(flags, "o", 1, true), string.find(flags, "g", 1, true)
+      guarded = guarded or (guards and not observed)
+      limited = limited or not (guards or observed)
+      if observed and not guards then
+        charge[4] = 0 -- not spent, as it would not be were it enforced
       end
     end
     usages[i] = whole(used) .. "," .. whole(wait) .. ",1"

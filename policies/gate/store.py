@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from policies.engine.charging import LONGEST_CALL_SECONDS
 from policies.engine.limits import (
     DAY,
     INBOUND_DEFAULTS,
@@ -41,12 +42,13 @@ LEAST_WAIT_MS = 5000
 DRAIN_AT_ONCE = 500
 MOST_UNDRAINED = 200_000
 """Beyond it the gate writes decisions to SQL itself: no worker does, and the store's memory has an end."""
+MOST_SET_ASIDE = 10_000
 REFUSED_SECONDS = 3 * 3600
 """Longer than the drain can be late; the rows keep the counts."""
 CAPTCHA_SECONDS = 24 * 3600
 """A captcha's token is refused a second time for so long; its verifier forgets it after minutes."""
 REBUILDING_SECONDS = 60
-LONGEST_LEASE_SECONDS = 7200
+LONGEST_LEASE_SECONDS = LONGEST_CALL_SECONDS
 """A call whose length nobody capped counts as running for so long, unless its end is told."""
 
 
@@ -396,6 +398,17 @@ def undrained(workspace_id: int) -> list[tuple[bytes, bytes]]:
 
 def _with_usages(decision: bytes, usages: bytes | None) -> bytes:
     return b'%s,"usages":"%s"}' % (decision[:-1], usages) if usages else decision
+
+
+def set_aside(workspace_id: int, entry_id: bytes) -> None:
+    """Moves a decision that can never become a row to where a person may look at it. Raises RedisError."""
+    decisions, aside = _key(workspace_id, "decisions"), _key(workspace_id, "decisions-set-aside")
+    entries: Any = connection().xrange(decisions, entry_id, entry_id)
+    pipeline = connection().pipeline()
+    for _, fields in entries:
+        pipeline.xadd(aside, fields, maxlen=MOST_SET_ASIDE)
+    pipeline.xdel(decisions, entry_id)
+    pipeline.execute()
 
 
 def drained(workspace_id: int, entry_ids: list[bytes]) -> None:

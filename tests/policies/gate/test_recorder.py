@@ -1,27 +1,72 @@
 """The recorder: what the live store holds becomes rows, once, whole, and whatever happens to the store."""
 
-import pytest
+import uuid
+from datetime import timedelta
 
+import orjson
+import pytest
+from django.db import OperationalError, connection
+
+from accounts.models import PublicKey
 from accounts.scoping import scoped
-from policies.gate import recorder, store
-from policies.models import Decision, RefusedWebhook
-from tests.factories import make_phone_number, make_workspace, moment
+from policies.engine.types import Attempt, Channel, Counts, Direction
+from policies.gate import judge, loading, rebuild, recorder, store
+from policies.models import Decision, KnownPrefix, RefusedWebhook
+from tests.factories import make_phone_number, make_policy, make_workspace, moment
+from tests.policies.gate.charges import spend
 from tests.policies.gate.webhooks import OUR_NUMBER, body, deliver
 
 pytestmark = pytest.mark.django_db
 
 
-def test_records_for_the_others_when_one_workspace_fails(workspace, caplog):
-    other = make_workspace()
-    make_phone_number(other, OUR_NUMBER)
-    store.connection().xadd(store._key(workspace.pk, "decisions"), {"decision": b"{from another version}"})
-    deliver(other, body(call_id="call_1"))
+def test_sets_aside_what_can_never_become_a_row_and_records_the_rest(workspace, caplog):
+    make_phone_number(workspace, OUR_NUMBER)
+    decisions = store._key(workspace.pk, "decisions")
+    deliver(workspace, body(call_id="call_1"))
+    store.connection().xadd(decisions, {"decision": b"{from another version}"})
+    store.connection().xadd(
+        decisions, {"decision": b'{"at":"2026-11-21T00:00:00+00:00","nothing_we_know":1,"would_be":""}'}
+    )
+    deliver(workspace, body(call_id="call_2"))
 
-    assert recorder.drain(now=moment()) == 1
+    assert recorder.drain(now=moment()) == 2
 
-    with scoped(other.pk):
-        assert Decision.objects.count() == 1
+    with scoped(workspace.pk):
+        assert {row.call_reference for row in Decision.objects.all()} == {"call_1", "call_2"}
+    assert caplog.text.count("was set aside") == 2
+    assert store.undrained(workspace.pk) == []
+    assert store.connection().xlen(store._key(workspace.pk, "decisions-set-aside")) == 2
+
+
+def test_sets_aside_only_the_row_that_the_database_refuses(workspace):
+    make_phone_number(workspace, OUR_NUMBER)
+    deliver(workspace, body(call_id="call_1"))
+    deliver(workspace, body(call_id="call_2"))
+    ((_, decision), _) = store.undrained(workspace.pk)
+    refused = orjson.loads(decision) | {"verdict": None, "decision_id": str(uuid.uuid4())}
+    store.connection().xadd(store._key(workspace.pk, "decisions"), {"decision": orjson.dumps(refused)})
+
+    assert recorder.drain(now=moment()) == 2
+    assert store.undrained(workspace.pk) == []
+
+
+def test_keeps_what_cannot_be_written_now_and_records_for_the_others(workspace, caplog):
+    other, others_number = make_workspace(), "+14155550199"
+    for where, number in ((workspace, OUR_NUMBER), (other, others_number)):
+        make_phone_number(where, number)
+        deliver(where, body(to_number=number, call_id="call_1"))
+
+    def away(execute, sql, parameters, many, context):
+        if "INSERT" in sql and OUR_NUMBER in parameters:
+            raise OperationalError("the disk is full")
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(away):
+        assert recorder.drain(now=moment()) == 1
+
     assert f"workspace {workspace.pk} could not be written" in caplog.text
+    assert len(store.undrained(workspace.pk)) == 1
+    assert recorder.drain(now=moment()) == 1
 
 
 def test_forgets_in_the_store_what_is_written(workspace):
@@ -55,3 +100,112 @@ def test_never_lowers_a_count_when_the_store_was_emptied(workspace):
     store.connection().flushdb()
     assert refuse(1) == 2
     assert refuse(2) == 3
+
+
+# --- What the store counted -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outbound(workspace):
+    """Decides about outbound calls with a key that may call twice a minute."""
+    with scoped(workspace.pk):
+        key = PublicKey.objects.create(
+            workspace=workspace,
+            name="web",
+            key="pk_web",
+            domains=["example.com"],
+            channels=["phone_call"],
+            phone_number=OUR_NUMBER,
+            limits={"ip": {"limit": 1, "window": 600}},
+        )
+    make_phone_number(workspace, OUR_NUMBER, policy=make_policy(workspace))
+    rebuild.rebuild(workspace.pk, now=moment())
+    loaded = loading.load(workspace.pk)
+
+    def decide(to_number="+14155550101", key=key):
+        attempt = Attempt(
+            Direction.OUTBOUND,
+            Channel.PHONE_CALL,
+            from_number=OUR_NUMBER,
+            to_number=to_number,
+            ip="192.0.2.1",
+            public_key=key.key,
+            origin="https://example.com",
+        )
+        asked = judge.Asked(attempt, uuid.uuid4(), moment(), 0.0, f"key:{key.pk}", "https://example.com")
+        verdict, _ = judge.decide_and_spend(
+            loaded,
+            asked,
+            key=None,
+            counts=Counts(at_door=True),
+            answers=lambda verdict: judge.Answers(),
+            whatever_version=True,
+        )
+        return verdict, asked
+
+    decide.key = key
+    return decide
+
+
+def test_writes_what_was_counted_into_the_decision(workspace, outbound, in_workspace):
+    verdicts = [outbound() for _ in range(2)]
+    assert [verdict.verdict for verdict, _ in verdicts] == ["allow", "block"]
+
+    recorder.drain(now=moment())
+
+    allowed, limited = Decision.objects.order_by("at")
+    assert (allowed.verdict, allowed.reason) == ("allow", "")
+    assert (limited.verdict, limited.reason, limited.reasons) == ("block", "rate_limited", ["rate_limited"])
+    assert [line["outcome"] for line in allowed.trace if line["check"] in ("limits", "caps")] == ["pass", "pass"]
+    refusal = verdicts[1][0].as_dict()
+    assert (limited.trace, limited.counterfactuals) == (refusal["trace"], refusal["counterfactuals"])
+    assert limited.decision_id == verdicts[1][1].decision_id
+    assert (allowed.call_seconds, allowed.reserved_micro) == (180, verdicts[0][0].reserved_micro)
+    assert allowed.reserved_micro > 0
+    assert (limited.call_seconds, limited.reserved_micro) == (None, 0)
+    assert (allowed.credential, allowed.origin) == (f"key:{outbound.key.pk}", "https://example.com")
+
+
+def test_notes_when_a_key_was_used_last_and_never_sets_that_back(workspace, outbound, in_workspace):
+    _, asked = outbound()
+    recorder.drain(now=moment())
+    outbound.key.refresh_from_db()
+    assert outbound.key.last_used_at == asked.now
+
+    later = moment() + timedelta(hours=1)
+    PublicKey.objects.filter(pk=outbound.key.pk).update(last_used_at=later)
+    outbound()
+    recorder.drain(now=moment())
+    outbound.key.refresh_from_db()
+    assert outbound.key.last_used_at == later
+
+
+def test_remembers_the_prefixes_that_were_called_and_only_those(workspace, outbound, in_workspace):
+    _, asked = outbound("+14155550101")
+    outbound("+14165550102")  # limited
+    recorder.drain(now=moment())
+    deliver(workspace, body("+14165550103", call_id="call_1"))
+    recorder.drain(now=moment())
+
+    ((prefix, first_at),) = KnownPrefix.objects.values_list("prefix", "first_at")
+    assert (prefix, first_at) == ("+1415555", asked.now)
+    known = store.connection().zrange(store._key(workspace.pk, "known"), 0, -1, withscores=True)
+    assert known == [(b"+1415555", int(asked.now.timestamp() * 1000))]
+
+
+def test_writes_decisions_itself_where_no_worker_does(workspace, monkeypatch):
+    monkeypatch.setattr(store, "MOST_UNDRAINED", 2)
+    make_phone_number(workspace, OUR_NUMBER)
+    for number in range(3):
+        assert spend(workspace).is_backlogged == (number == 2)
+    store.connection().delete(store._key(workspace.pk, "decisions"))
+    deliver(workspace, body(call_id="call_1"))
+
+    recorder._relieving.acquire()
+    recorder.relieve(workspace.pk)  # somebody is at it already
+    recorder._relieve(workspace.pk)
+
+    assert not recorder._relieving.locked()
+    with scoped(workspace.pk):
+        assert Decision.objects.count() == 1
+    assert store.undrained(workspace.pk) == []
