@@ -100,6 +100,8 @@ def decide_and_spend(
         is_known=is_known,
         lease_seconds=float(verdict.call_seconds or 0),
     )
+    if spent.is_backlogged:
+        recorder.relieve(loaded.workspace_id)
     return _final(verdict, charges, spent, loaded, asked, counts), spent
 
 
