@@ -26,7 +26,7 @@ from policies.uponai.client import UponaiTrouble
 
 logger = logging.getLogger(__name__)
 
-MESSAGES: Final = (Limit(30, MINUTE), Limit(500, DAY))
+MESSAGES: Final = (Limit(20, MINUTE), Limit(200, DAY))
 """Of one chat. Each message costs money, and a chat that was let through would otherwise be a way around the limits."""
 
 _DECIDED_AT_START: Final = frozenset({Check.CAPTCHA, Check.LIMITS, Check.CAPS})

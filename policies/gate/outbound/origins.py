@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
 
+from policies.engine.door import host_of
 from policies.engine.types import KeySnapshot
 from policies.gate.outbound.refusals import DECISION_HEADER, RETRY_HEADER
 
@@ -47,12 +47,8 @@ def let_read(response: HttpResponse, *, origin: str, key: KeySnapshot | None) ->
 
 
 def is_allowed(origin: str, key: KeySnapshot) -> bool:
-    try:
-        parts = urlsplit(origin)
-        host = parts.hostname
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and host is not None and host.rstrip(".") in key.domains
+    host = host_of(origin)
+    return host is not None and host in key.domains
 
 
 def _is_of_library(name: str) -> bool:
