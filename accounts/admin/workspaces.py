@@ -17,7 +17,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminTextareaWidget
 
-from accounts import countries, gate_rules, workspaces
+from accounts import countries, gate_rules, leaks, workspaces
 from accounts.admin.base import ConsoleAdmin, VerbForm, acting
 from accounts.admin.display import CountryField
 from accounts.admin.rule_fields import LimitsField
@@ -143,6 +143,7 @@ class WorkspaceAdmin(ConsoleAdmin):
             hooks = f"{settings.CONSOLE_URL}/hooks/{workspace.endpoint}"
             context |= {
                 "uponai_keys": UponaiKey.objects.order_by("-created_at")[:5],
+                "key_leaks": leaks.open_leaks()[:5],
                 "webhooks": {"inbound": f"{hooks}/inbound", "events": f"{hooks}/events"},
                 "may_set_key": user.has_perm("accounts.change_uponaikey"),
             }

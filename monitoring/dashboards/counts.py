@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import OuterRef, Subquery, Sum, Value
+from django.db.models import Count, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
+from accounts import leaks
 from accounts.models import Workspace
 from monitoring.dashboards.period import HOUR, floor_hour
 from monitoring.models import Call, RollupProgress, UsageBucket
@@ -60,10 +61,12 @@ class CountryTotal:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How long the oldest row that the rollups have not counted waits, and webhooks refused in a day."""
+    """How long the oldest row that the rollups have not counted waits, webhooks refused in a day, and in how many
+    places UponAI's private key was shown."""
 
     behind: timedelta
     refused_webhooks: int
+    key_leaks: int = 0
 
 
 def hourly(*, start: datetime, end: datetime) -> HourlyCounts:
@@ -105,10 +108,12 @@ def pulse(*, workspace_id: int, now: datetime) -> Pulse:
         decisions_until=Coalesce(Subquery(progress.values("decisions_until")[:1]), 0),
         calls_until=Coalesce(Subquery(progress.values("calls_until")[:1]), Value(_BEFORE_ALL_CALLS)),
     )
-    *waiting_since, refused_webhooks = workspace.values_list(
+    leaked = leaks.open_leaks().filter(**mine).order_by().values("workspace")
+    *waiting_since, refused_webhooks, key_leaks = workspace.values_list(
         Subquery(uncounted_decisions.order_by("id").values("recorded_at")[:1]),
         Subquery(uncounted_calls.order_by("changed_at").values("changed_at")[:1]),
         Subquery(refused.annotate(sum=Sum("requests")).values("sum")),
+        Subquery(leaked.annotate(places=Count("pk")).values("places")),
     ).get()
     behind = max((now - moment for moment in waiting_since if moment), default=timedelta(0))
-    return Pulse(behind, refused_webhooks or 0)
+    return Pulse(behind, refused_webhooks or 0, key_leaks or 0)

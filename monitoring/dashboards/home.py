@@ -152,7 +152,9 @@ def _pulse(asked: Asked) -> Pulse:
 
 def _matters(asked: Asked, sync: SyncCounts, pulse: Pulse) -> tuple[matters.Matter, ...]:
     kyc = matters.kyc_queue() if asked.sees_kyc else matters.KycQueue()
-    return matters.open_matters(sync, kyc, refused_webhooks=pulse.refused_webhooks, now=asked.now)
+    return matters.open_matters(
+        sync, kyc, refused_webhooks=pulse.refused_webhooks, key_leaks=pulse.key_leaks, now=asked.now
+    )
 
 
 def _periods(asked: Asked) -> list[PeriodChoice]:

@@ -64,9 +64,14 @@ def kyc_queue() -> KycQueue:
     return KycQueue(**waiting.aggregate(waiting=Count("pk"), oldest=Min("submitted_at")))
 
 
-def open_matters(sync: SyncCounts, kyc: KycQueue, *, refused_webhooks: int, now: datetime) -> tuple[Matter, ...]:
+def open_matters(
+    sync: SyncCounts, kyc: KycQueue, *, refused_webhooks: int, key_leaks: int, now: datetime
+) -> tuple[Matter, ...]:
     """The most pressing first; empty when nothing is open."""
     found = []
+    if key_leaks:
+        text = f"place{'s' * (key_leaks != 1)} showed the private UponAI key: replace it at UponAI, then here"
+        found.append(Matter(key_leaks, text, reverse("admin:accounts_workspace_changelist"), "danger"))
     if refused_webhooks:
         text = f"webhook{'s' * (refused_webhooks != 1)} refused in 24 hours: is UponAI's key here still the right one?"
         settings = reverse("admin:accounts_workspace_changelist")

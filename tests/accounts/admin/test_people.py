@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from accounts import tokens, workspaces
+from accounts import leaks, tokens, workspaces
 from accounts.models import ApiToken, AuditEntry, Membership, UponaiKey, User, Workspace
 from accounts.roles import Role
 from tests import factories
@@ -55,6 +55,21 @@ def test_who_works_in_no_workspace_cannot_sign_in(client, db):
 
 
 # --- Settings -------------------------------------------------------------------------------------
+
+
+def test_the_settings_say_where_the_private_key_was_shown(owner, in_workspace):
+    leaks.report_leak(
+        key=UponaiKey.objects.get(),
+        origin="https://<b>www.example.com",
+        ip="203.0.113.7",
+        path="/gate/create-chat",
+        now=factories.moment(),
+    )
+
+    page = owner.get(settings_page(in_workspace)).content.decode()
+
+    assert "has leaked" in page
+    assert "https://&lt;b&gt;www.example.com" in page
 
 
 def test_the_settings_are_saved_and_audited(owner, in_workspace):

@@ -12,7 +12,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import KycRecord, Subject
+from accounts import leaks, workspaces
+from accounts.models import KycRecord, Subject, UponaiKey
 from accounts.roles import Role
 from accounts.scoping import scoped
 from policies.models import Decision, RefusedWebhook, SyncTarget
@@ -148,6 +149,18 @@ def test_refused_webhooks_are_an_open_matter(owner, workspace, number):
         RefusedWebhook.objects.create(hour=NOW.replace(minute=0), problem="signature", requests=5)
 
     assert "5 webhooks refused in 24 hours" in text(home(owner))
+
+
+def test_a_private_key_that_was_shown_is_an_open_matter(owner, workspace, number):
+    with scoped(workspace.pk):
+        key = UponaiKey.objects.get()
+    for origin in ("https://a.example", "https://b.example"):
+        leaks.report_leak(key=key, origin=origin, ip="", path="/gate/create-chat", now=NOW)
+
+    assert "2 places showed the private UponAI key" in text(home(owner))
+
+    workspaces.set_uponai_key(workspace=workspace, key="key_another_one", acting_user=None, now=NOW)
+    assert "private UponAI key" not in text(home(owner))
 
 
 def test_open_matters_are_absent_when_nothing_is_open(owner, number):
