@@ -43,9 +43,10 @@ def _forgetful_gate() -> Iterator[None]:
     yield
     if "policies.gate.store" in sys.modules:
         from policies import bells
-        from policies.gate import snapshots, store
+        from policies.gate import patience, snapshots, store
 
         snapshots.forget()
+        patience.ask_again()
         store.ask_again()
         bells.listen_again()
         if store.connection.cache_info().currsize:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from accounts.scoping import scoped
 from policies.engine.decide import decide
 from policies.engine.types import Attempt, Channel, Verdict, VerdictKind
-from policies.gate import judge, recorder, snapshots, store
+from policies.gate import judge, patience, recorder, snapshots, store
 from policies.gate.judge import Answers, Asked
 from policies.gate.loading import LoadedSnapshot
 from policies.gate.store import AttemptKey, Outcome
@@ -109,18 +109,24 @@ def _answer(loaded: LoadedSnapshot, attempt: Attempt, verdict: Verdict, kind: Ve
 
 
 def _without_store(loaded: LoadedSnapshot, asked: Asked, key: AttemptKey) -> Answered:
-    """The country decision never needs the store. Repeats are found among the rows, as far as those answer."""
+    """The country decision never needs the store, and in the end not the database either."""
     try:
-        loaded = snapshots.recheck(loaded.endpoint, loaded)
-        verdict = _degraded(loaded, asked)
-        facts = asked.facts(verdict)
-        earlier = _earlier(loaded.workspace_id, facts, asked, key)
-        if earlier is not None:
-            return Answered(_answer(loaded, asked.attempt, verdict, earlier), None)
-        recorder.write(loaded.workspace_id, [facts], now=asked.now)
+        return patience.in_time(lambda: _with_rows(loaded, asked, key))
     except DatabaseError as trouble:
-        logger.error("Neither store nor database answers (%s); this decision is not recorded.", trouble)
+        logger.error("Neither store nor database answers (%s); perhaps this decision is not recorded.", trouble)
         verdict = _degraded(loaded, asked)
+        return Answered(_answer(loaded, asked.attempt, verdict, verdict.verdict), verdict.verdict)
+
+
+def _with_rows(loaded: LoadedSnapshot, asked: Asked, key: AttemptKey) -> Answered:
+    """Repeats are found among the rows, and the decision is written at once."""
+    loaded = snapshots.recheck(loaded.endpoint, loaded)
+    verdict = _degraded(loaded, asked)
+    facts = asked.facts(verdict)
+    earlier = _earlier(loaded.workspace_id, facts, asked, key)
+    if earlier is not None:
+        return Answered(_answer(loaded, asked.attempt, verdict, earlier), None)
+    recorder.write(loaded.workspace_id, [facts], now=asked.now)
     return Answered(_answer(loaded, asked.attempt, verdict, verdict.verdict), verdict.verdict)
 
 

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from policies.engine.decide import decide
 from policies.engine.limits import BEFORE_CAPTCHA, Charge, Usage
 from policies.engine.types import Attempt, CaptchaAnswer, Counts, Verdict, VerdictKind
-from policies.gate import rebuild, recorder, snapshots, store
+from policies.gate import patience, rebuild, recorder, snapshots, store
 from policies.gate.loading import LoadedSnapshot
 from policies.gate.store import AttemptKey, Outcome, Spent
 
@@ -161,7 +161,7 @@ def renewed(loaded: LoadedSnapshot, outcome: Outcome, *, now: datetime, or_old: 
     try:
         loaded = snapshots.reload(loaded.endpoint)
         if outcome is Outcome.UNKNOWN:
-            rebuild.rebuild(loaded.workspace_id, now=now)
+            patience.in_time(lambda: rebuild.rebuild(loaded.workspace_id, now=now))
     except DatabaseError as trouble:
         if not or_old:
             raise

@@ -7,7 +7,7 @@ import threading
 import time
 
 from accounts.models import Workspace
-from policies.gate import store
+from policies.gate import patience, store
 from policies.gate.loading import Credential, LoadedSnapshot, could_be_credential, endpoints_of, load
 
 __all__ = [
@@ -55,6 +55,10 @@ def for_endpoint(endpoint: str) -> LoadedSnapshot:
 
 def reload(endpoint: str) -> LoadedSnapshot:
     """Loads a workspace's snapshot from the database. Raises NoSuchEndpoint."""
+    return patience.in_time(lambda: _reload(endpoint))
+
+
+def _reload(endpoint: str) -> LoadedSnapshot:
     asked_at = time.monotonic()
     with _loading:
         known = _by_endpoint.get(endpoint)

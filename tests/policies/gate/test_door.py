@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from accounts import workspaces
 from policies.gate import snapshots, store
 from tests.factories import UPONAI_KEY, make_phone_number, moment
-from tests.policies.gate.webhooks import OUR_NUMBER, body, deliver, signed
+from tests.policies.gate.webhooks import ACCEPTED, OUR_NUMBER, body, deliver, signed
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +47,7 @@ def test_turns_a_forged_webhook_away_while_the_database_is_away(workspace, numbe
     assert forged.status_code == 401
 
 
-def test_asks_to_be_called_again_when_it_cannot_know_whose_address_it_is(workspace, number):
+def test_rejects_when_it_cannot_know_whose_address_it_is(workspace, number):
     snapshots.forget()
 
     def away(execute, sql, params, many, context):
@@ -56,5 +56,5 @@ def test_asks_to_be_called_again_when_it_cannot_know_whose_address_it_is(workspa
     with connection.execute_wrapper(away):
         answer = deliver(workspace, body(call_id="call_1"))
 
-    assert answer.status_code == 503
-    assert deliver(workspace, body(call_id="call_1")).status_code == 200
+    assert answer.json() == {"call_inbound": {"reject": True}, "chat_inbound": {"reject": True}}
+    assert deliver(workspace, body(call_id="call_1")).json() == ACCEPTED
