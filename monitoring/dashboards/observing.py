@@ -20,7 +20,13 @@ from policies.models import CountryPolicy, Decision, PhoneNumber
 
 DAYS: Final = 7
 # The colour of blocked, and two that no reason's neighbour borrows.
-_SERIES: Final = (("block", "Blocked", 1), ("challenge", "Challenged", 6), ("guard", "Guarded", 2))
+_SERIES: Final = (
+    ("block", "Would have been blocked", 1),
+    ("challenge", "Would have been challenged", 6),
+    ("guard", "Would have been guarded", 2),
+)
+
+_OTHERS: Final = (("challenge", "challenged"), ("guard", "guarded"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ def _counted(mine: Mapping[str, Any], start: datetime, zone: tzinfo) -> Counter[
 
 
 def _sentence(today: int, totals: Mapping[str, int]) -> str:
-    others = [f"{name.lower()} {totals[code]:,}" for code, name, _slot in _SERIES[1:] if totals[code]]
+    others = [f"{done} {totals[code]:,}" for code, done in _OTHERS if totals[code]]
     if not any(totals.values()):
         return f"It would have blocked nothing in {DAYS} days."
     said = f"It would have blocked {today:,} today, {totals['block']:,} in {DAYS} days"

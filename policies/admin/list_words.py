@@ -32,7 +32,7 @@ def address(which: str, page: str, *arguments: int, **parameters: str) -> str:
 
 def effect(which: str, direction: str) -> str:
     """What an entry does: "never let through, inbound"."""
-    ways = {"": "in both directions", "inbound": "inbound", "outbound": "outbound"}[direction]
+    ways = {"": "both ways", "inbound": "inbound", "outbound": "outbound"}[direction]
     if which == ListEntry.List.TRUSTED:
         return f"spared captcha, limits and suspicion, {ways}"
     return f"never let through, {ways}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from accounts.admin.display import as_people_write
 from accounts.components import Action, Sentence
 from accounts.countries import is_sanctioned, name_of
 from policies.admin import list_words
@@ -52,7 +53,8 @@ def listed_peer(
 def _block(peer: str, direction: str, source: str, back: str, now: datetime) -> Action:
     radius = blast_radius(scope="peer", value=peer, direction=direction, channel="", now=now)
     inbound = direction == Direction.INBOUND
-    does = "Nothing that comes from it is let through" if inbound else "Nothing goes out to it"
+    who = as_people_write(peer)
+    does = f"Nothing that comes from {who} is let through" if inbound else f"Nothing goes out to {who}"
     warning = list_words.own_numbers_warning(radius)
     confirm = f"{does} any more, until somebody unblocks it. {list_words.would_have_hit(radius, direction)} {warning}"
     href = list_words.address(BLOCKED, "at_once", value=peer, direction=direction, reason=source, next=back)
@@ -62,7 +64,8 @@ def _block(peer: str, direction: str, source: str, back: str, now: datetime) -> 
 
 def _trust(peer: str, source: str, back: str) -> Action:
     confirm = (
-        "Whatever it starts or receives is spared the captcha, the limits and suspicion, until somebody removes it. "
+        f"Whatever {as_people_write(peer)} starts or receives is spared the captcha, the limits and suspicion, until "
+        "somebody takes that back. "
         "Country rules, holds, caps and sanctions still apply."
     )
     href = list_words.address(TRUSTED, "at_once", value=peer, reason=source, next=back)

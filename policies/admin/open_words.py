@@ -22,7 +22,7 @@ NOTE = (
 )
 
 _SOME = {"": "calls and messages", "phone_call": "phone calls", "sms": "SMS", "web_call": "web calls", "chat": "chats"}
-_WAYS = {"": "in both directions", "inbound": "inbound", "outbound": "outbound"}
+_WAYS = {"": "both ways", "inbound": "inbound", "outbound": "outbound"}
 _FEW = 4
 
 

@@ -50,7 +50,7 @@ def kept():
 def test_blocks_the_caller_of_a_decision_in_one_click_and_unblocks_it_there(in_workspace, number):
     page, client = page_of(make_decision(number, CALLER, moment())), signed_in(in_workspace)
     block, confirm = button(shown(client, page), "Block this caller")
-    assert "Nothing that comes from it is let through any more" in confirm
+    assert "Nothing that comes from +1 212-555-0123 is let through any more" in confirm
     assert "it would have hit 1 attempt of 1 caller that was let through" in confirm
 
     answer = client.post(block)
@@ -71,7 +71,7 @@ def test_blocks_a_destination_outbound(in_workspace, number):
     page = page_of(make_decision(number, CALLER, moment(), direction="outbound"))
     client = signed_in(in_workspace)
     block, confirm = button(shown(client, page), "Block this number")
-    assert "Nothing goes out to it any more" in confirm
+    assert "Nothing goes out to +1 212-555-0123 any more" in confirm
 
     client.post(block)
 
@@ -81,7 +81,7 @@ def test_blocks_a_destination_outbound(in_workspace, number):
 def test_trusts_a_number_in_one_click(in_workspace, number):
     page, client = page_of(make_decision(number, CALLER, moment())), signed_in(in_workspace)
     trust, confirm = button(shown(client, page), "Trust this number")
-    assert "spared the captcha, the limits and suspicion" in confirm
+    assert "+1 212-555-0123 starts or receives is spared the captcha, the limits and suspicion" in confirm
     assert "sanctions still apply" in confirm
 
     assert client.post(trust)["Location"] == page

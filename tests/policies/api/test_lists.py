@@ -157,3 +157,17 @@ def test_does_not_know_entries_of_another_workspace(workspace):
     assert_problem(other.get(f"{TRUSTED}{entry['id']}/"), 404)
     assert_problem(other.delete(f"{TRUSTED}{entry['id']}/"), 404)
     assert other.get(TRUSTED).json()["results"] == []
+
+
+def test_a_blocked_caller_is_seen_in_the_preview_at_once(workspace):
+    make_phone_number(workspace, "+14155550100", inbound=["GB"])
+    client = client_of(workspace)
+    attempt = {"direction": "inbound", "channel": "phone_call", "from_number": CALLER, "to_number": "+14155550100"}
+    assert client.post("/api/v1/decisions/preview/", attempt).json()["verdict"] == "allow"
+
+    client.post(TRUSTED, body())
+    entry = client.post(BLOCKED, body(scope="prefix", value="+4474")).json()
+
+    assert client.post("/api/v1/decisions/preview/", attempt).json()["reason"] == "listed"
+    assert client.delete(f"{BLOCKED}{entry['id']}/").status_code == 204
+    assert client.post("/api/v1/decisions/preview/", attempt).json()["verdict"] == "allow"

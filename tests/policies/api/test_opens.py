@@ -7,7 +7,7 @@ import pytest
 from accounts.models import AuditEntry
 from accounts.scoping import scoped
 from policies.models import Open
-from tests.factories import make_workspace, moment
+from tests.factories import make_phone_number, make_workspace, moment
 from tests.rest import assert_problem, client_of
 
 pytestmark = pytest.mark.django_db
@@ -126,3 +126,19 @@ def test_does_not_know_opens_of_another_workspace(workspace):
     assert_problem(other.get(f"{OPENS}{row['id']}/"), 404)
     assert_problem(other.delete(f"{OPENS}{row['id']}/"), 404)
     assert other.get(f"{OPENS}?all=1").json()["results"] == []
+
+
+def test_is_seen_in_the_preview_at_once_and_never_over_sanctions(workspace):
+    make_phone_number(workspace, "+14155550100")
+    client = client_of(workspace)
+    attempt = {"direction": "inbound", "channel": "phone_call", "from_number": "+254712345678"}
+    attempt["to_number"] = "+14155550100"
+    assert client.post("/api/v1/decisions/preview/", attempt).json()["reason"] == "country_not_allowed"
+
+    row = client.post(OPENS, body(direction="inbound")).json()
+    client.post(OPENS, body(scope="phone_number", value="+14155550100"))
+
+    assert client.post("/api/v1/decisions/preview/", attempt).json()["verdict"] == "allow"
+    cuban = attempt | {"from_number": "+5351234567"}
+    assert client.post("/api/v1/decisions/preview/", cuban).json()["reason"] == "sanctioned_country"
+    assert row["state"] == "in_force"
