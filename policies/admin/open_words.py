@@ -69,7 +69,7 @@ def sentence(open_: Open, *, now: datetime, may_close: bool, back: str = "") -> 
     confirm = f"From then on policies decide again about {what(open_)}."
     if opens_lists(open_):
         confirm += " UponAI gets its usual country lists back."
-    close = Action("Close", href, "danger", "lock", True, confirm)
+    close = Action("Close now", href, "danger", "lock", True, confirm)
     return Sentence("notice", headline(open_), facts(open_, now), (close,) if may_close else ())
 
 
