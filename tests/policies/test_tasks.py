@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from accounts import keys
 from policies import lists, opens, tasks
 from policies.models import ListEntry, Open, SyncTarget
 from tests.factories import make_phone_number, moment
@@ -95,3 +96,16 @@ def test_the_sweep_carries_the_end_of_opens_and_of_list_entries_through(in_works
 
     assert Open.objects.get().settled_at is not None
     assert not ListEntry.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_rotated_key_is_revoked_when_its_overlap_is_over(in_workspace):
+    then = moment() - timedelta(days=8)
+    facts = {"name": "Website", "domains": ["www.example.com"], "channels": ["chat"]}
+    key = keys.mint_public_key(workspace=in_workspace, acting_user=None, now=then, **facts)
+    keys.rotate_public_key(public_key=key, acting_user=None, now=then)
+
+    tasks.retire_public_keys()
+
+    key.refresh_from_db()
+    assert key.status == "revoked"

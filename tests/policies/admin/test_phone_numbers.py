@@ -359,3 +359,31 @@ def test_an_import_that_fails_says_why(in_workspace):
 
     assert response.status_code == 302
     assert messages_of(response).startswith("Nothing was imported.")
+
+
+def test_one_switch_ends_international_calls_in_both_directions(editor, number):
+    version = actions.version_of(fresh(number))
+
+    html = in_place(editor, address("countries", number), home_only="yes", version=version).content.decode()
+
+    rules = fresh(number).policy.current_revision
+    assert (rules.inbound["countries"], rules.outbound["countries"], rules.number) == (["US"], ["US"], 2)
+    assert "No international calls: only United States from now on, in and out." in html
+    assert 'name="home_only"' not in html
+
+
+def test_the_switch_on_a_stale_page_is_told_and_can_be_repeated(editor, number):
+    html = in_place(editor, address("countries", number), home_only="yes", version="old").content.decode()
+
+    assert fresh(number).policy.current_revision.number == 1
+    assert "Somebody else changed this number meanwhile." in html
+    assert "Switch it on now" in html
+
+
+def test_a_list_says_what_people_take_for_a_part_of_a_country_and_adds_it(editor, number):
+    page = " ".join(editor.get(address("change", number)).content.decode().split())
+
+    assert "United States does not include Puerto Rico, Guam, American Samoa and 2 more." in page
+    html = add(editor, number, "PR, GU, AS, MP, VI").content.decode()
+    assert inbound(number) == ["AS", "CA", "GU", "MP", "PR", "US", "VI"]
+    assert html.count("United States does not include Puerto Rico") == page.count("United States does not include") - 1

@@ -181,3 +181,57 @@ def test_treats_another_workspace_s_policy_as_absent(client, way):
     assert_problem(response, 404)
     assert response.content == method(f"{POLICIES}987654/{way}").content
     assert client.get(POLICIES).json()["results"] == []
+
+
+OUTBOUND_PARTS = {
+    "observing": True,
+    "observed_classes": ["premium_rate"],
+    "captcha": True,
+    "kyc_rules": {"channels": {"sms": 1}, "exposure_tiers": {"T2": 2}},
+    "limits": {"call_seconds": {"limit": 60}, "ip": None},
+    "prefix_rules": [{"prefix": "+4470", "action": "guard", "observing": True}],
+}
+
+
+def test_keeps_every_part_of_the_rules_and_goes_back(client, address):
+    changed = client.patch(address, {"outbound": OUTBOUND_PARTS, "inbound": {"withheld": "guard"}}).json()
+    again = client.patch(address, {"outbound": {"countries": ["US"]}}).json()
+    cleared = {"observing": False, "observed_classes": [], "captcha": False, "kyc_rules": None, "limits": {}}
+    back = client.patch(address, {"outbound": {**cleared, "prefix_rules": []}, "inbound": {"withheld": None}}).json()
+    reverted = client.post(f"{address}revert/", {"revision": 2}).json()
+
+    assert {name: changed["outbound"][name] for name in OUTBOUND_PARTS} == OUTBOUND_PARTS
+    assert changed["inbound"]["withheld"] == "guard"
+    assert again["outbound"] == changed["outbound"] | {"countries": ["US"]}
+    assert back["outbound"].keys() == back["inbound"].keys() == {"mode", "countries", "class_rules", "prefix_rules"}
+    assert (reverted["outbound"], reverted["inbound"]) == (changed["outbound"], changed["inbound"])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"inbound": {"captcha": True}}, "inbound.captcha"),
+        ({"inbound": {"kyc_rules": {"channels": {"sms": 1}}}}, "inbound.kyc_rules"),
+        ({"outbound": {"withheld": "block"}}, "outbound.withheld"),
+        ({"inbound": {"withheld": "later"}}, "inbound.withheld"),
+        ({"inbound": {"observing": "yes"}}, "inbound.observing"),
+        ({"inbound": {"observed_classes": ["fax"]}}, "inbound.observed_classes"),
+        ({"inbound": {"observed_classes": 5}}, "inbound.observed_classes"),
+        ({"outbound": {"captcha": 1}}, "outbound.captcha"),
+        ({"outbound": {"kyc_rules": {"channels": {"sms": 4}}}}, "outbound.kyc_rules"),
+        ({"outbound": {"kyc_rules": []}}, "outbound.kyc_rules"),
+        ({"outbound": {"limits": {"caller": None}}}, "outbound.limits.caller"),
+        ({"inbound": {"limits": {"ip": None}}}, "inbound.limits.ip"),
+        ({"inbound": {"limits": {"caller": {"limit": 5}}}}, "inbound.limits.caller"),
+        ({"outbound": {"limits": {"destination": {"limit": 5, "window": 7200}}}}, "outbound.limits.destination"),
+        ({"outbound": {"limits": {"nothing": None}}}, "outbound.limits"),
+        ({"outbound": {"limits": 5}}, "outbound.limits"),
+        ({"outbound": {"prefix_rules": [{"prefix": "+44", "action": "block", "observing": 1}]}}, "outbound"),
+    ],
+)
+def test_refuses_a_part_that_cannot_be_naming_it(client, address, body, field):
+    before = client.get(address).json()
+
+    assert_problem(client.patch(address, body), 422, field)
+
+    assert client.get(address).json() == before
