@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fraudconsole.bench.settings")
 
-django.setup()
-_console = WSGIHandler()
+from fraudconsole.wsgi import application as _console
+
 settings.MIDDLEWARE = []
 _rivals = WSGIHandler()
 
