@@ -138,6 +138,7 @@ def make_customer(
         phone_number=phone_number,
         agent=agent,
         captcha="recaptcha_v3",
+        captcha_site_key="site-key",
         captcha_secret=CAPTCHA_SECRET,
         acting_user=None,
         now=now,
