@@ -114,7 +114,9 @@ def _verdict(
     kind = enforced[0].effect if enforced else VerdictKind.ALLOW
     reasons = tuple(dict.fromkeys([result.reason for result in enforced if result.reason is not None]))
     would_be = min(failed, key=_strength) if len(enforced) < len(failed) else None
-    if kind is VerdictKind.GUARD:
+    if kind in LOST:
+        seconds, micro = None, 0
+    elif kind is VerdictKind.GUARD:
         seconds = charging.call_seconds(question, guarded=True)
     return Verdict(
         verdict=kind,

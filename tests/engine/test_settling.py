@@ -110,6 +110,13 @@ def test_names_limits_and_caps_and_the_longest_wait() -> None:
     assert (verdict.trace[8].value, verdict.retry_after_seconds) == ("destination: 5 in 15 min", 70)
 
 
+def test_reserves_nothing_for_what_a_limit_stops() -> None:
+    stopped = counted({"ip": Usage(60, 9_000)})
+
+    assert (stopped.call_seconds, stopped.reserved_micro) == (None, 0)
+    assert stopped.charges
+
+
 def test_counts_nothing_that_did_not_apply() -> None:
     assert counted({"spend_new_country:new": Usage(9e9, 5_000, counted=False)}).verdict == "allow"
 
