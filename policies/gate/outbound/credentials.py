@@ -63,6 +63,7 @@ def identify(request: HttpRequest, *, now: datetime) -> Caller:
     """Raises Refused."""
     text = shown(request)
     origin = request.headers.get("Origin", "")[:LONGEST_ORIGIN]
+    origin = origin if origin.isprintable() else ""
     if not text or len(text) > LONGEST_CREDENTIAL:
         raise _unknown()
     if not text.startswith((keys.MARK, tokens.MARK)):

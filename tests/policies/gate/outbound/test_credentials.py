@@ -75,6 +75,7 @@ def test_a_token_that_expired_or_was_revoked_opens_nothing(gate, uponai):
         "https://evilwww.example.com",
         "www.example.com",
         "https://[::1",
+        "https://www.example.com\x00",
         "javascript://www.example.com",
     ],
 )
@@ -195,27 +196,25 @@ FORGED = [
 ]
 
 
-@pytest.mark.parametrize("forged", FORGED)
-def test_a_page_cannot_choose_its_address(gate, uponai, forged):
-    """Nobody's word is taken when there is no proxy of ours; behind one, only what the proxy saw."""
-    headers = {"X-Forwarded-For": forged, "Forwarded": f"for={forged[:40]}", "X-Real-IP": forged[:40]}
+def test_a_page_cannot_choose_its_address(gate, uponai):
+    """Nobody's word is taken when there is no proxy of ours."""
+    key = gate.key()
+    for forged in FORGED:
+        headers = {"X-Forwarded-For": forged, "Forwarded": f"for={forged[:40]}", "X-Real-IP": forged[:40]}
+        assert gate.page(CHAT, key, {}, ip="203.0.113.7", **headers).status_code == 201
 
-    response = gate.page(CHAT, gate.key(), {}, ip="203.0.113.7", **headers)
-
-    assert response.status_code == 201
-    assert gate.dials()[0].ip == "203.0.113.7"
+    assert [dial.ip for dial in gate.dials()] == ["203.0.113.7"] * len(FORGED)
 
 
-@pytest.mark.parametrize("forged", FORGED)
 @pytest.mark.parametrize("proxies", [["10.0.0.2"], ["10.0.0.3", "10.0.0.2"]])
-def test_believes_what_our_outermost_proxy_saw(gate, uponai, settings, forged, proxies):
+def test_believes_what_our_outermost_proxy_saw(gate, uponai, settings, proxies):
     settings.TRUSTED_PROXIES = [ipaddress.ip_network("10.0.0.0/24")]
-    seen = ", ".join(filter(None, [forged, "203.0.113.7", *proxies[:-1]]))
+    key = gate.key()
+    for forged in FORGED:
+        seen = ", ".join(filter(None, [forged, "203.0.113.7", *proxies[:-1]]))
+        assert gate.page(CHAT, key, {}, ip=proxies[-1], **{"X-Forwarded-For": seen}).status_code == 201
 
-    response = gate.page(CHAT, gate.key(), {}, ip=proxies[-1], **{"X-Forwarded-For": seen})
-
-    assert response.status_code == 201
-    assert gate.dials()[0].ip == "203.0.113.7"
+    assert [dial.ip for dial in gate.dials()] == ["203.0.113.7"] * len(FORGED)
 
 
 # --- UponAI's own key ------------------------------------------------------------------------------------------------

@@ -1,8 +1,14 @@
 """The outbound doors: what is let through is started at UponAI as it was judged; what is not, is refused in words."""
 
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 
 from accounts import keys
+from accounts.scoping import scoped
 from policies import actions
 from policies.models import PhoneNumber
 from tests.factories import make_phone_number, make_token, make_workspace, moment
@@ -203,8 +209,6 @@ def test_obeys_a_policy_that_was_tightened_while_the_request_was_under_way(gate,
             phone_number=PhoneNumber.objects.get(), outbound_countries=["CA"], acting_user=None, now=moment()
         )
 
-    from accounts.scoping import scoped
-
     monkeypatch.setattr(dials, "write_dial", edit_first)
     with scoped(gate.workspace.pk):
         response = gate.post(CALL, DIAL, Idempotency_Key="k1")
@@ -213,6 +217,40 @@ def test_obeys_a_policy_that_was_tightened_while_the_request_was_under_way(gate,
     assert started(uponai) == []
     (dial,) = gate.dials()
     assert (dial.state, dial.cost_micro) == ("never", 0)
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite in memory has one writer, and nobody waits")
+@pytest.mark.django_db(transaction=True)
+def test_dials_nobody_a_second_after_a_policy_was_tightened(gate, uponai):
+    """G10 at a test's size: many requests are under way while somebody closes the country."""
+    closed_at = []
+    numbers = itertools.count(100)
+
+    def ask():
+        answers = []
+        try:
+            while not closed_at or time.time() < closed_at[0] + 1.5:
+                wanted = {"to_number": f"+1415555{next(numbers):04}"}
+                answers.append(gate.post(CALL, DIAL | wanted).status_code)
+        finally:
+            connection.close()
+        return answers
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        time.sleep(0.7)
+        with scoped(gate.workspace.pk):
+            actions.edit_phone_number(
+                phone_number=PhoneNumber.objects.get(), outbound_countries=["CA"], acting_user=None, now=moment()
+            )
+        closed_at.append(time.time())
+        answers = [status for asked in asking for status in asked.result()]
+
+    assert {201, 403} <= set(answers)
+    dialled = [entry["time"] for entry in started(uponai)]
+    assert len(dialled) == answers.count(201)
+    assert max(dialled) <= (closed_at[0] + 1) * 1000
 
 
 def test_refuses_a_key_that_was_revoked_while_the_request_was_under_way(gate, uponai, monkeypatch):
