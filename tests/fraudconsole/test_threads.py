@@ -142,8 +142,7 @@ hot_urls.urlpatterns[:] = [
     path("hooks/<str:endpoint>/events", slow),
     path("hooks/<str:endpoint>/inbound", quick),
 ]
-from django.core.wsgi import get_wsgi_application
-application = get_wsgi_application()
+from fraudconsole.wsgi import application
 """
 
 
