@@ -12,7 +12,7 @@ from policies.engine.names import HoldScope, VerdictKind
 from policies.models import Decision, PhoneNumber
 
 DAYS: Final = 30
-MOST_COUNTED: Final = 20_000
+MOST_COUNTED: Final = 10_000
 """Beyond it the answer is the same: far too much."""
 
 
