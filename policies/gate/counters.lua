@@ -8,13 +8,14 @@
 -- A charge is { kind, limit, window, amount, flags, member }. Its counter's key carries kind and window, so a counter
 -- is never read as another kind.
 
+local call = redis.call
 local SLACK = 60000 -- that a counter outlives its use
 local LARGEST = 1000
 local PARTS = 24 -- of a window of money; the one that it only touches counts whole
 local LOG, GCRA, DISTINCT, RUNNING, MONEY = 1, 2, 3, 4, 5
 
 local function clock()
-  local time = redis.call("TIME")
+  local time = call("TIME")
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
@@ -25,21 +26,21 @@ end
 
 -- How long until the member of this rank leaves a sorted set, whose scores are `ahead` short of that time.
 local function wait_for(key, rank, ahead, now)
-  local leaving = redis.call("ZRANGE", key, rank, rank, "WITHSCORES")[2]
+  local leaving = call("ZRANGE", key, rank, rank, "WITHSCORES")[2]
   return leaving and leaving + ahead - now
 end
 
 local function room_in_log(key, charge, now, needed)
   local limit, window = charge[2], charge[3]
-  redis.call("ZREMRANGEBYSCORE", key, "-inf", whole(now - window))
-  local used = redis.call("ZCARD", key)
+  call("ZREMRANGEBYSCORE", key, "-inf", now - window)
+  local used = call("ZCARD", key)
   local missing = used + needed - limit
   return used, missing <= 0 and 0 or wait_for(key, missing - 1, window, now) or window
 end
 
 -- { interval, when it will be empty }, both in microseconds.
 local function gcra(key, charge, now)
-  local empty_at = tonumber(redis.call("GET", key) or 0)
+  local empty_at = tonumber(call("GET", key) or 0)
   return math.ceil(charge[3] * 1000 / math.max(charge[2], 1)), math.max(empty_at, now * 1000)
 end
 
@@ -55,18 +56,18 @@ end
 
 local function room_in_distinct(key, charge, now)
   local limit, window = charge[2], charge[3]
-  redis.call("ZREMRANGEBYSCORE", key, "-inf", whole(now - window))
-  local used = redis.call("ZCARD", key)
+  call("ZREMRANGEBYSCORE", key, "-inf", now - window)
+  local used = call("ZCARD", key)
   local missing = used + 1 - limit
-  if missing <= 0 or redis.call("ZSCORE", key, charge[6]) then
+  if missing <= 0 or call("ZSCORE", key, charge[6]) then
     return used, 0
   end
   return used, wait_for(key, missing - 1, window, now) or window
 end
 
 local function room_in_running(key, charge, now, needed)
-  redis.call("ZREMRANGEBYSCORE", key, "-inf", whole(now))
-  local used = redis.call("ZCARD", key)
+  call("ZREMRANGEBYSCORE", key, "-inf", now)
+  local used = call("ZCARD", key)
   local missing = used + needed - charge[2]
   if missing <= 0 then
     return used, 0
@@ -84,7 +85,7 @@ end
 
 -- Forgets the parts that have left every window; answers what the others hold.
 local function money_in(key, window, now)
-  local held = redis.call("HMGET", key, "sum", "lowest")
+  local held = call("HMGET", key, "sum", "lowest")
   if not held[1] then
     return 0
   end
@@ -92,15 +93,15 @@ local function money_in(key, window, now)
   if tonumber(held[2]) >= lowest then
     return sum
   end
-  local fields = redis.call("HGETALL", key)
+  local fields = call("HGETALL", key)
   for i = 1, #fields, 2 do
     local part = tonumber(fields[i])
     if part and part < lowest then
       sum = sum - fields[i + 1]
-      redis.call("HDEL", key, fields[i])
+      call("HDEL", key, fields[i])
     end
   end
-  redis.call("HSET", key, "sum", whole(sum), "lowest", whole(lowest))
+  call("HSET", key, "sum", sum, "lowest", lowest)
   return sum
 end
 
@@ -111,7 +112,7 @@ local function room_in_money(key, charge, now)
   if over <= 0 then
     return used, 0
   end
-  local fields, parts, length = redis.call("HGETALL", key), {}, part_length(window)
+  local fields, parts, length = call("HGETALL", key), {}, part_length(window)
   for i = 1, #fields, 2 do
     if tonumber(fields[i]) then
       parts[#parts + 1] = { tonumber(fields[i]), tonumber(fields[i + 1]) }
@@ -137,60 +138,79 @@ local function look(key, charge, now)
   return room_in[charge[1]](key, charge, now, math.max(1, charge[4]))
 end
 
+-- Never shortens what is left to it.
 local function keep_for(key, milliseconds)
-  if redis.call("PTTL", key) < milliseconds then
-    redis.call("PEXPIRE", key, whole(milliseconds + SLACK))
+  if call("PTTL", key) < milliseconds + SLACK then
+    call("PEXPIRE", key, milliseconds + SLACK)
   end
 end
 
 -- A guard and a limit that was lowered are spent beyond; of those, only the newest are kept.
-local function trim(key, limit)
-  redis.call("ZREMRANGEBYRANK", key, 0, -1 - math.max(LARGEST, limit))
+local function trim(key, held, limit)
+  if held > LARGEST and held > limit then
+    call("ZREMRANGEBYRANK", key, 0, -1 - math.max(LARGEST, limit))
+  end
 end
 
--- Counts a charge at the time `at`. Answers what a note needs to give it back, or nil.
-local function spend(key, charge, at, now, decision_id, lease_end)
-  local kind, limit, window, amount = charge[1], charge[2], charge[3], charge[4]
-  if kind == LOG then
-    local serial = redis.call("ZCARD", key)
-    for _ = 1, amount do
-      while redis.call("ZADD", key, "NX", whole(at), whole(at) .. "." .. serial) == 0 do
-        serial = serial + 1
-      end
+local function spend_log(key, charge, at, used)
+  local amount, serial, stamp = charge[4], used, whole(at)
+  for _ = 1, amount do
+    while call("ZADD", key, "NX", at, stamp .. "." .. serial) == 0 do
+      serial = serial + 1
     end
-    trim(key, limit)
-    keep_for(key, at + window - now)
-  elseif kind == GCRA then
-    local interval, empty_at = gcra(key, charge, at)
-    empty_at = math.min(empty_at + amount * interval, math.max(at, now) * 1000 + limit * interval)
-    local kept = math.ceil(empty_at / 1000) - now
-    redis.call("SET", key, whole(empty_at), "PX", whole(math.max(0, kept) + SLACK))
-  elseif kind == DISTINCT then
-    redis.call("ZADD", key, "GT", whole(at), charge[6])
-    trim(key, limit)
-    keep_for(key, at + window - now)
-  elseif kind == RUNNING then
-    redis.call("ZADD", key, "GT", whole(lease_end), decision_id)
-    trim(key, limit)
-    keep_for(key, lease_end - now)
-    return "running"
-  else
-    money_in(key, window, now)
-    local length = part_length(window)
-    local part = whole(math.floor(at / length))
-    redis.call("HINCRBY", key, part, whole(amount))
-    redis.call("HINCRBY", key, "sum", whole(amount))
-    redis.call("HSETNX", key, "lowest", whole(lowest_part(window, now)))
-    keep_for(key, at + (PARTS + 1) * length - now)
-    return part .. " " .. whole(amount)
   end
-  return nil
+  trim(key, used + amount, charge[2])
+end
+
+local function spend_gcra(key, charge, at, used, now)
+  local interval, empty_at = gcra(key, charge, at)
+  empty_at = math.min(empty_at + charge[4] * interval, math.max(at, now) * 1000 + charge[2] * interval)
+  call("SET", key, empty_at, "PX", math.max(0, math.ceil(empty_at / 1000) - now) + SLACK)
+end
+
+local function spend_distinct(key, charge, at, used)
+  call("ZADD", key, "GT", at, charge[6])
+  trim(key, used + 1, charge[2])
+end
+
+local function spend_running(key, charge, at, used, now, decision_id, lease_end)
+  call("ZADD", key, "GT", lease_end, decision_id)
+  trim(key, used + 1, charge[2])
+  keep_for(key, lease_end - now)
+  return "running"
+end
+
+local function spend_money(key, charge, at, used, now)
+  local window, amount = charge[3], charge[4]
+  local part = whole(math.floor(at / part_length(window)))
+  call("HINCRBY", key, part, amount)
+  call("HINCRBY", key, "sum", amount)
+  call("HSETNX", key, "lowest", lowest_part(window, now))
+  keep_for(key, at + (PARTS + 1) * part_length(window) - now)
+  return part .. " " .. whole(amount)
+end
+
+local spend_by = { spend_log, spend_gcra, spend_distinct, spend_running, spend_money }
+
+-- Counts a charge of which so much is `used`, as `look` said, at the time `at`. Answers what a note needs to give it
+-- back, or nil.
+local function spend(key, charge, at, used, now, decision_id, lease_end)
+  local kind = charge[1]
+  local note = spend_by[kind](key, charge, at, used, now, decision_id, lease_end)
+  if kind == LOG or kind == DISTINCT then
+    if at < now then
+      keep_for(key, at + charge[3] - now)
+    else
+      call("PEXPIRE", key, charge[3] + SLACK)
+    end
+  end
+  return note
 end
 
 -- The note of a decision: for each of its leases and sums, what giving it back needs.
 local function note_down(note, notes, milliseconds)
   if #notes > 0 then
-    redis.call("HSET", note, unpack(notes))
+    call("HSET", note, unpack(notes))
     keep_for(note, milliseconds)
   end
 end

@@ -5,19 +5,19 @@
 
 for i = 2, #KEYS do
   local key = KEYS[i]
-  local note = redis.call("HGET", KEYS[1], key)
+  local note = call("HGET", KEYS[1], key)
   if note == "running" then
-    redis.call("ZREM", key, ARGV[1])
-    redis.call("HDEL", KEYS[1], key)
+    call("ZREM", key, ARGV[1])
+    call("HDEL", KEYS[1], key)
   elseif note and ARGV[2] ~= "" then
     local bucket, amount = string.match(note, "^(%S+) (%S+)$")
-    local held = redis.call("HGET", key, "lowest")
+    local held = call("HGET", key, "lowest")
     -- What has left the window already is not taken out of it once more.
     if held and tonumber(bucket) >= tonumber(held) then
       local change = whole(ARGV[2] - amount)
-      redis.call("HINCRBY", key, bucket, change)
-      redis.call("HINCRBY", key, "sum", change)
-      redis.call("HSET", KEYS[1], key, bucket .. " " .. ARGV[2])
+      call("HINCRBY", key, bucket, change)
+      call("HINCRBY", key, "sum", change)
+      call("HSET", KEYS[1], key, bucket .. " " .. ARGV[2])
     end
   end
 end

@@ -196,7 +196,7 @@ def at_door(captcha: CaptchaAnswer | None = None) -> Counts:
 def _final(
     verdict: Verdict, charges: Sequence[Charge], spent: Spent, loaded: LoadedSnapshot, asked: Asked, counts: Counts
 ) -> Verdict:
-    if spent.outcome not in (Outcome.RECORDED, Outcome.LIMITED) or all(usage.has_room for usage in spent.usages):
+    if spent.outcome not in (Outcome.RECORDED, Outcome.LIMITED) or spent.has_room:
         return verdict
     return with_usages(verdict, charges, spent.usages, loaded, asked, counts)
 

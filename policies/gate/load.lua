@@ -5,7 +5,7 @@
 -- ARGV[4] charges, as JSON
 
 local now = clock()
-if redis.call("EXISTS", KEYS[1]) == 1 then
+if call("EXISTS", KEYS[1]) == 1 then
   return 0
 end
 -- A clock that runs ahead of the store's own must not make a counter last for ever.
@@ -15,7 +15,8 @@ for i, charge in ipairs(cjson.decode(ARGV[4])) do
   local key, is_running = KEYS[1 + i], charge[1] == RUNNING
   local ends = is_running and lease_end or at + charge[3]
   if charge[4] > 0 and ends > now then
-    local note = spend(key, charge, at, now, ARGV[1], lease_end)
+    local used = look(key, charge, now)
+    local note = spend(key, charge, at, used, now, ARGV[1], lease_end)
     if note then
       notes[#notes + 1] = key
       notes[#notes + 1] = note

@@ -22,7 +22,7 @@ from policies.engine.charging import GUARDED_SECONDS, prefix_of
 from policies.engine.limits import Charge
 from policies.engine.settling import settle
 from policies.engine.types import Attempt, Channel, Direction, Verdict, VerdictKind
-from policies.gate import store
+from policies.gate import counters, store
 from policies.gate.dialled import milliseconds
 from policies.models import Decision, KnownPrefix, RefusedWebhook
 
@@ -107,7 +107,7 @@ def _settled(values: dict[str, Any]) -> dict[str, Any]:
     shown["reason"] = values["reason"] or None
     if values["would_be"]:
         shown["would_be"] = {"verdict": values["would_be"], "reason": values["would_be_reason"] or None}
-    settled = settle(shown, charges, store.usages_of(charges, values["usages"].encode()))
+    settled = settle(shown, charges, counters.usages_of(charges, values["usages"].encode()))
     would_be = settled.pop("would_be", None) or {"verdict": "", "reason": None}
     values = values | settled | {"reason": settled["reason"] or ""}
     values |= {"would_be": would_be["verdict"], "would_be_reason": would_be["reason"] or ""}

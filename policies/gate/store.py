@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any
-
-import orjson
+from typing import Any, Final
 
 from policies.engine.charging import LONGEST_CALL_SECONDS
-from policies.engine.limits import (
-    DAY,
-    INBOUND_DEFAULTS,
-    KNOWN_AFTER_SECONDS,
-    LARGEST_LOGGED,
-    MICRO,
-    REFILLED_FULL_SECONDS,
-    Charge,
-    Limit,
-    LimitName,
-    Measure,
-    Usage,
-)
-from policies.engine.windows import is_logged
-from policies.gate import line
+from policies.engine.limits import DAY, KNOWN_AFTER_SECONDS, LARGEST_LOGGED, Charge, Limit, LimitName, Measure, Usage
+from policies.gate import counters, line
 from policies.gate.line import Script, Silent, asking, connection
 
 __all__ = ["Silent", "connection"]
@@ -60,6 +44,9 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # the store was emptied or replaced, or did things without us: `rebuild` first
 
 
+_OUTCOMES: Final = {outcome.value.encode(): outcome for outcome in Outcome}
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptKey:
     """What tells one attempt from another: UponAI's id of it, or only the pair of numbers."""
@@ -72,15 +59,23 @@ class AttemptKey:
 class Spent:
     """What became of an attempt. `answer`: the one that is kept for it, the earlier one when it was repeated.
 
-    `is_backlogged`: too many decisions wait for a worker; `recorder.relieve` writes some. `at_ms`: the store's clock.
+    `has_room`: no charge was at its limit. `is_backlogged`: too many decisions wait for a worker; `recorder.relieve`
+    writes some. `at_ms`: the store's clock.
     """
 
     outcome: Outcome
     answer: bytes = b""
-    usages: tuple[Usage, ...] = ()
     is_known: bool = False
+    has_room: bool = True
     is_backlogged: bool = False
     at_ms: int = 0
+    charges: Sequence[Charge] = ()
+    told: bytes = b""
+
+    @property
+    def usages(self) -> tuple[Usage, ...]:
+        """One for each charge; most of the time nobody asks."""
+        return counters.usages_of(self.charges, self.told)
 
 
 @cache
@@ -133,7 +128,6 @@ def spend(
         lease_seconds=lease_seconds,
         prefix=prefix,
         is_known=is_known,
-        since=_caught_up.get(workspace_id, 0) if _need_counters(charges) else -1,
     )
 
 
@@ -141,8 +135,7 @@ def look(
     workspace_id: int, charges: Sequence[Charge], *, prefix: str = "", is_known: bool = False
 ) -> tuple[Usage, ...]:
     """What `spend` would find, spending nothing. Raises RedisError."""
-    spent = _run_spend("look", workspace_id, charges, prefix=prefix, is_known=is_known)
-    return spent.usages
+    return _run_spend("look", workspace_id, charges, prefix=prefix, is_known=is_known).usages
 
 
 def _run_spend(
@@ -157,17 +150,17 @@ def _run_spend(
     lease_seconds: float = 0,
     prefix: str = "",
     is_known: bool = False,
-    since: int = -1,
 ) -> Spent:
     base = f"fraudconsole:{{{workspace_id}}}:"
+    places, written, must_be_counted = counters.write(base, charges)
     keys = [
         base + "snapshot-version",
-        f"{base}answer:{key.text if key else ''}",
+        f"{base}answer:".encode() + counters.short(key.text) if key else base + "answer:",
         base + "decisions",
         base + "counters",
         base + "known",
         f"{base}note:{decision_id}",
-        *[_counter(base, charge) for charge in charges],
+        *places,
     ]
     arguments = [
         mode,
@@ -182,80 +175,18 @@ def _run_spend(
         prefix,
         "1" if is_known else "",
         KNOWN_AFTER_SECONDS * 1000,
-        "" if mode != "look" and since < 0 else "1",
-        _encoded(charges) if charges else b"",
+        "1" if must_be_counted else "",
+        written,
     ]
+    since = _caught_up.get(workspace_id, 0) if must_be_counted and mode != "look" else -1
     reply = line.run(_scripts()["spend"], keys, arguments, since=since)
     if reply is None:  # others may have done without the store, while we did not see it
         return Spent(Outcome.UNKNOWN)
-    outcome, *told = reply
-    if not told:
-        return Spent(Outcome(outcome.decode()))
-    if len(told) == 1:
-        return Spent(Outcome.REPEATED, told[0])
-    answer, known, usages, undrained, at_ms = told
-    return Spent(
-        Outcome(outcome.decode()),
-        answer,
-        usages_of(charges, usages),
-        bool(known),
-        undrained > MOST_UNDRAINED,
-        int(at_ms),
-    )
-
-
-_KINDS: Mapping[Measure, int] = {Measure.DISTINCT: 3, Measure.RUNNING: 4, Measure.MONEY: 5}
-_LOG, _GCRA = 1, 2
-LONGEST_NAME = 200
-
-
-def _kind(charge: Charge) -> int:
-    return _KINDS.get(charge.measure) or (_LOG if is_logged(charge.limit) else _GCRA)
-
-
-def _counter(base: str, charge: Charge) -> bytes:
-    """A counter's key. What is counted otherwise, or in another window, is another counter."""
-    if charge.name is LimitName.SHORT_CALLS:  # noted without asking what its limit is
-        return f"{base}count:{charge.name}:".encode() + _whose(charge.key)
-    kind = f"{_kind(charge)}{'n' if charge.only_new else ''}:{charge.limit.window_seconds:g}"
-    return f"{base}count:{charge.name}:{kind}:".encode() + _whose(charge.key)
-
-
-def _whose(text: str) -> bytes:
-    """What strangers sent is kept short, whatever it is."""
-    raw = text.encode("utf-8", "surrogatepass")
-    return raw if len(raw) <= LONGEST_NAME else hashlib.sha256(raw).hexdigest().encode()
-
-
-def _encoded(charges: Sequence[Charge]) -> bytes:
-    return orjson.dumps([_for_script(charge) for charge in charges])
-
-
-def _for_script(charge: Charge) -> list[Any]:
-    limit, window = charge.limit.limit, charge.limit.window_seconds
-    flags = (
-        ("n" if charge.only_new else "")
-        + ("" if charge.enforced else "o")
-        + ("g" if charge.guards else "")
-        + ("i" if charge.name in INBOUND_DEFAULTS else "")
-        + ("s" if 0 < window <= REFILLED_FULL_SECONDS else "")
-    )
-    limit = round(limit * MICRO) if charge.measure is Measure.MONEY else int(limit)
-    member = _whose(charge.member).decode("utf-8", "replace")
-    return [_kind(charge), limit, round(window * 1000), charge.amount, flags, member]
-
-
-def usages_of(charges: Sequence[Charge], line_of_usages: bytes) -> tuple[Usage, ...]:
-    """What the store's line says of each charge. Money in micro-dollars."""
-    if not charges:
-        return ()
-    told = line_of_usages.split(b",")
-    return tuple(Usage(int(told[at]), int(told[at + 1]), told[at + 2] == b"1") for at in range(0, 3 * len(charges), 3))
-
-
-def _need_counters(charges: Sequence[Charge]) -> bool:
-    """Whether it must not go by counters that were lost. Who calls us is only suspected, and let through meanwhile."""
-    return any(charge.name not in INBOUND_DEFAULTS for charge in charges)
+    outcome = _OUTCOMES[reply[0]]
+    if len(reply) <= 2:
+        return Spent(outcome, *reply[1:])
+    _, answer, known, told, has_room, undrained, at_ms = reply
+    return Spent(outcome, answer, known == 1, has_room == 1, undrained > MOST_UNDRAINED, int(at_ms), charges, told)
 
 
 # --- After an attempt -------------------------------------------------------------------------------
@@ -275,11 +206,14 @@ def give_back(workspace_id: int, decision_id: str, *, cost_micro: int | None) ->
         line.run(_scripts()["give_back"], [note, *counters], [decision_id, cost])
 
 
+_EVERY_SHORT_CALL: Final = Limit(LARGEST_LOGGED, DAY)
+
+
 def note_short_call(workspace_id: int, caller: str) -> None:
     """One more short call of an inbound caller, E.164. Raises RedisError."""
-    charge = Charge(LimitName.SHORT_CALLS, Measure.ATTEMPTS, caller, Limit(LARGEST_LOGGED, DAY))
-    base = _key(workspace_id, "")
-    line.run(_scripts()["short_call"], [_counter(base, charge)], [orjson.dumps(_for_script(charge))])
+    charge = Charge(LimitName.SHORT_CALLS, Measure.ATTEMPTS, caller, _EVERY_SHORT_CALL)
+    keys, written, _ = counters.write(_key(workspace_id, ""), [charge])
+    line.run(_scripts()["short_call"], keys, [written])
 
 
 def first_use_of_captcha(workspace_id: int, token_digest: str) -> bool:
@@ -359,8 +293,9 @@ def load(workspace_id: int, past: Sequence[Past]) -> None:
     """Counts attempts that were let through, each once however often it is told. Raises RedisError."""
     base, script = _key(workspace_id, ""), _scripts()["load"]
     for one in past:
-        keys = [f"{base}note:{one.decision_id}", *[_counter(base, charge) for charge in one.charges]]
-        line.run(script, keys, [one.decision_id, one.at_ms, one.ends_at_ms, _encoded(one.charges)])
+        places, written, _ = counters.write(base, one.charges)
+        keys = [f"{base}note:{one.decision_id}", *places]
+        line.run(script, keys, [one.decision_id, one.at_ms, one.ends_at_ms, written])
 
 
 def note_known(workspace_id: int, first_seen_ms: Mapping[str, int]) -> None:
