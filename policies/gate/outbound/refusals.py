@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from http.client import responses
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -128,6 +129,8 @@ def as_response(refusal: Refused, *, to_page: bool) -> HttpResponse:
 
 
 def answer(body: bytes, *, status: int, decision_id: uuid.UUID | None = None, retry_after: str = "") -> HttpResponse:
+    if status not in responses:  # UponAI's own, for which HTTP has no words
+        status = 400 if status >= 400 else 200
     response = HttpResponse(body, status=status, content_type="application/json")
     if status >= 400:
         response[RETRY_HEADER] = "false"
