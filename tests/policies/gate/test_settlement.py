@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from accounts.scoping import scoped
-from policies.gate import recorder
+from policies.gate import rebuild, recorder, store
 from policies.models import Decision, Dial
 from tests.factories import make_phone_number, make_workspace, moment
 from tests.monitoring.ingest.events import (
@@ -25,6 +25,7 @@ from tests.monitoring.ingest.events import (
     process,
     send,
 )
+from tests.policies.gate import charges
 from tests.policies.gate.webhooks import body, deliver
 
 pytestmark = pytest.mark.django_db
@@ -175,3 +176,66 @@ def test_an_inbound_call_keeps_the_decision_of_its_door(in_workspace):
     )
 
     assert calls(in_workspace)["call_1"]["decision_id"] == decided
+
+
+# --- What the live store is told ------------------------------------------------------------------
+
+
+def used(workspace, *charges):
+    return [usage.used for usage in store.look(workspace.pk, charges)]
+
+
+@pytest.fixture
+def spent(in_workspace):
+    """A dial that holds one running call and half a dollar."""
+    rebuild.rebuild(in_workspace.pk, now=moment())
+    held = (charges.running(), charges.money(500_000))
+    decision_id = uuid.uuid4()
+    charges.spend(in_workspace, *held, decision_id=str(decision_id), lease_seconds=180)
+    dial = make_dial(call_id="call_1", decision_id=decision_id)
+    assert used(in_workspace, *held) == [1, 500_000]
+    return dial, held
+
+
+def test_a_call_that_is_over_gives_back_its_place_and_what_it_did_not_cost(
+    in_workspace, spent, django_capture_on_commit_callbacks
+):
+    _, held = spent
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(in_workspace, *life("call_1"), *life("call_1"))
+
+    assert used(in_workspace, *held) == [0, 93_000]
+
+
+def test_the_money_stays_reserved_until_the_cost_is_known(in_workspace, spent, django_capture_on_commit_callbacks):
+    _, held = spent
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(in_workspace, call_event("call_ended", call_cost=None))
+    assert used(in_workspace, *held) == [0, 500_000]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(in_workspace, call_event("call_analyzed"))
+    assert used(in_workspace, *held) == [0, 93_000]
+
+
+def test_a_call_that_only_started_gives_nothing_back(in_workspace, spent, django_capture_on_commit_callbacks):
+    _, held = spent
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(in_workspace, call_event("call_started"))
+
+    assert used(in_workspace, *held) == [1, 500_000]
+
+
+def test_an_attempt_dialled_elsewhere_is_settled_by_its_decision_alone(
+    in_workspace, spent, django_capture_on_commit_callbacks
+):
+    dial, held = spent
+    dial.delete()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(in_workspace, call_event("call_ended", metadata={"decision_id": str(dial.decision_id)}))
+
+    assert used(in_workspace, *held) == [0, 93_000]
