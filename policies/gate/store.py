@@ -365,15 +365,3 @@ def refused(workspace_id: int, *, hour: str) -> dict[str, int]:
     """How many requests were turned away in an hour, by problem. Raises RedisError."""
     counts: Any = connection().hgetall(_key(workspace_id, f"refused:{hour}"))
     return {problem.decode(): int(count) for problem, count in counts.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    outcome: Outcome
-    answer: bytes = b""
-
-
-def remember(workspace_id: int, *, version: int | None, key: AttemptKey, decision: bytes, answer: bytes) -> Remembered:
-    """`spend` without charges. Raises RedisError."""
-    spent = spend(workspace_id, version=version, key=key, decision_id="", decision=decision, answer=answer)
-    return Remembered(spent.outcome, spent.answer)
