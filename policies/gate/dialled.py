@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -63,7 +63,7 @@ _MONEY: Final = frozenset(name.value for name, measure in MEASURES.items() if me
 _FACTS: Final = ("pk", "decision_id", "at", "to_number", "country", "call_seconds", "cost_micro", "ended_at")
 
 
-def dialled(rows: QuerySet[Dial], known: Known) -> Iterator[Dialled]:
+def dialled(rows: QuerySet[Dial], known: Known) -> Generator[Dialled, None, None]:
     """Reads rows, the oldest first."""
     # As text: Django's own decoder of JSON takes several times as long, and a day may have many rows.
     text = Cast("charges", TextField())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, connection, transaction
@@ -72,7 +72,7 @@ def admits(charges: Sequence[Charge], usages: Sequence[Usage]) -> bool:
     )
 
 
-def _rows(charges: Sequence[Charge], known: Known, now: datetime) -> Iterator[Dialled]:
+def _rows(charges: Sequence[Charge], known: Known, now: datetime) -> Generator[Dialled, None, None]:
     longest = max((_reaches_back(charge) for charge in charges), default=0)
     return dialled(Dial.objects.filter(at__gt=now - timedelta(seconds=longest)), known)
 
@@ -88,15 +88,19 @@ class _Counters:
         self._charges, self._is_known, self._now_ms = charges, is_known, now_ms
         self._counters = {_place(charge): counter_of(_lowered(charge, share)) for charge in charges}
 
-    def count(self, rows: Iterable[Dialled], deadline: float) -> tuple[Usage, ...]:
-        for number, row in enumerate(rows):
-            if number % 100 == 0:
-                _refuse_if_late(deadline)
-            for name, key, _limit, _window, amount, member, flags in row.charged():
-                counter = self._counters.get((name, key, "n" in flags))
-                if counter is not None:
-                    self._spend(counter, row, amount, member)
+    def count(self, rows: Generator[Dialled, None, None], deadline: float) -> tuple[Usage, ...]:
+        with closing(rows):  # PostgreSQL's cursor ends within the transaction, also where time is up
+            for number, row in enumerate(rows):
+                if number % 100 == 0:
+                    _refuse_if_late(deadline)
+                self._count(row)
         return tuple(self._usage(charge) for charge in self._charges)
+
+    def _count(self, row: Dialled) -> None:
+        for name, key, _limit, _window, amount, member, flags in row.charged():
+            counter = self._counters.get((name, key, "n" in flags))
+            if counter is not None:
+                self._spend(counter, row, amount, member)
 
     def _spend(self, counter: Counter, row: Dialled, amount: int, member: str) -> None:
         if isinstance(counter, Running):

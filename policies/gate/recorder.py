@@ -216,7 +216,14 @@ _relieving = threading.Lock()
 def relieve(workspace_id: int) -> None:
     """Writes decisions from here, in the background, where no worker does: neither lost nor kept in memory for ever."""
     if _relieving.acquire(blocking=False):
-        threading.Thread(target=_relieve, args=(workspace_id,), daemon=True).start()
+        threading.Thread(target=_relieve_and_leave, args=(workspace_id,), daemon=True).start()
+
+
+def _relieve_and_leave(workspace_id: int) -> None:
+    try:
+        _relieve(workspace_id)
+    finally:
+        connection.close()  # this thread's own
 
 
 def _relieve(workspace_id: int) -> None:
@@ -225,7 +232,6 @@ def _relieve(workspace_id: int) -> None:
     except (RedisError, DatabaseError) as trouble:
         logger.error("Decisions of workspace %s wait for a worker, and cannot be written: %s", workspace_id, trouble)
     finally:
-        connection.close()
         _relieving.release()
 
 

@@ -1,5 +1,6 @@
 """The recorder: what the live store holds becomes rows, once, whole, and whatever happens to the store."""
 
+import time
 import uuid
 from datetime import timedelta
 
@@ -132,7 +133,7 @@ def outbound(workspace):
             public_key=key.key,
             origin="https://example.com",
         )
-        asked = judge.Asked(attempt, uuid.uuid4(), moment(), 0.0, f"key:{key.pk}", "https://example.com")
+        asked = judge.Asked(attempt, uuid.uuid4(), moment(), time.perf_counter(), f"key:{key.pk}", "https://example.com")
         verdict, _ = judge.decide_and_spend(
             loaded,
             asked,
