@@ -57,7 +57,8 @@ def read_inbound(body: bytes) -> Attempt:
     """Read an inbound webhook whose signature was verified. Unknown fields are left alone.
 
     The two numbers stay as they came, absent ones too: a strange number is for the engine to judge, since an
-    error would be answered by retries and then by the agent. Raises PayloadError on any other shape.
+    error would be answered by retries and then by the agent. Only a nest deeper than can be written down again comes
+    empty. Raises PayloadError on any other shape.
     """
     try:
         payload = orjson.loads(body)
@@ -74,10 +75,18 @@ def read_inbound(body: bytes) -> Attempt:
     return Attempt(
         direction=Direction.INBOUND,
         channel=_EVENTS[event],
-        from_number=details.get("from_number"),
-        to_number=details.get("to_number"),
+        from_number=_shallow(details.get("from_number")),
+        to_number=_shallow(details.get("to_number")),
         call_reference=_reference(details.get(_REFERENCES[event])),
     )
+
+
+def _shallow(value: Any) -> Any:
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return type(value)()
+    return value
 
 
 def _reference(value: Any) -> str | None:

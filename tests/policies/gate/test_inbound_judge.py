@@ -112,10 +112,23 @@ def test_finds_a_retry_without_id_among_the_rows_and_only_there(workspace, numbe
         assert Decision.objects.count() == 3
 
 
-def test_rejects_what_it_cannot_judge(workspace, number, caplog):
-    bottomless = body().replace(f'"{CANADIAN}"'.encode(), b"[" * 900 + b"]" * 900)
+@pytest.mark.parametrize("nest", [b"[" * 900 + b"]" * 900, b'{"a":' * 900 + b"1" + b"}" * 900])
+@pytest.mark.parametrize("ours", [CANADIAN, OUR_NUMBER])
+def test_judges_and_records_a_number_that_is_a_nest(workspace, number, nest, ours):
+    bottomless = body().replace(f'"{ours}"'.encode(), nest)
 
-    response = deliver(workspace, bottomless)
+    assert deliver(workspace, bottomless).json() == REJECTED
+    assert len(store.undrained(workspace.pk)) == 1
+
+
+def test_rejects_what_it_cannot_judge(workspace, number, store_that_only_reads, caplog):
+    deliver(workspace, body(call_id="call_1"))
+
+    def odd(execute, *arguments):
+        raise RuntimeError("something nobody thought of")
+
+    with connection.execute_wrapper(odd):
+        response = deliver(workspace, body())
 
     assert response.json() == {"call_inbound": {"reject": True}, "chat_inbound": {"reject": True}}
     assert "could not be judged" in caplog.text
