@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
+from typing import Final
 
 from accounts.models import Workspace
 from policies.gate import patience, store
@@ -41,6 +43,7 @@ class UnknownCredential(Exception):
     """The text is neither a gate key nor a valid API token."""
 
 
+_ENDPOINT: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _by_endpoint: dict[str, LoadedSnapshot] = {}
 _by_credential: dict[str, str] = {}
 _unknown: dict[str, float] = {}
@@ -59,6 +62,8 @@ def reload(endpoint: str) -> LoadedSnapshot:
 
 
 def _reload(endpoint: str) -> LoadedSnapshot:
+    if not _ENDPOINT.fullmatch(endpoint):
+        raise NoSuchEndpoint  # and nothing that a database could stumble over
     asked_at = time.monotonic()
     with _loading:
         known = _by_endpoint.get(endpoint)
