@@ -51,9 +51,9 @@ class Wanted:
         return self.fields.get("to_number")
 
 
-def read(request: HttpRequest) -> dict[str, Any]:
+def read(request: HttpRequest, *, largest_bytes: int = LARGEST_BODY_BYTES) -> dict[str, Any]:
     """The JSON object that was sent. Raises Refused."""
-    content = _content(request)
+    content = _content(request, largest_bytes)
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -63,15 +63,15 @@ def read(request: HttpRequest) -> dict[str, Any]:
     return value
 
 
-def _content(request: HttpRequest) -> bytes:
-    too_large = Refused(413, "body_too_large", f"A body may have {LARGEST_BODY_BYTES} bytes.", tells_page=True)
+def _content(request: HttpRequest, largest_bytes: int) -> bytes:
+    too_large = Refused(413, "body_too_large", f"A body may have {largest_bytes} bytes.", tells_page=True)
     try:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY_BYTES:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > largest_bytes:
             raise too_large
-        content = request.read(LARGEST_BODY_BYTES + 1)
+        content = request.read(largest_bytes + 1)
     except (ValueError, OSError):
         raise unprocessable("body", "did not arrive as announced.") from None
-    if len(content) > LARGEST_BODY_BYTES:
+    if len(content) > largest_bytes:
         raise too_large
     return content
 
@@ -79,8 +79,8 @@ def _content(request: HttpRequest) -> bytes:
 def understand(given: dict[str, Any], request: HttpRequest, caller: Caller, channel: Channel) -> Wanted:
     """What is wanted of one channel, with nothing in it that the caller may not choose. Raises Refused."""
     given = {name: value for name, value in given.items() if value is not None}
-    captcha = _said_once(request, CAPTCHA_HEADER, given, CAPTCHA_FIELD, LONGEST_CAPTCHA_TOKEN)
-    idempotency_key = _said_once(request, IDEMPOTENCY_HEADER, given, IDEMPOTENCY_FIELD, LONGEST_IDEMPOTENCY_KEY)
+    captcha = said_once(request, CAPTCHA_HEADER, given, CAPTCHA_FIELD, LONGEST_CAPTCHA_TOKEN)
+    idempotency_key = said_once(request, IDEMPOTENCY_HEADER, given, IDEMPOTENCY_FIELD, LONGEST_IDEMPOTENCY_KEY)
     _check_types(given)
     key = caller.credential.key
     fields = given if key is None else _chosen_by_page(given, key, channel)
@@ -92,8 +92,8 @@ def understand(given: dict[str, Any], request: HttpRequest, caller: Caller, chan
 def message(given: dict[str, Any], request: HttpRequest) -> dict[str, str]:
     """What is said in a chat. Raises Refused."""
     given = {name: value for name, value in given.items() if value is not None}
-    _said_once(request, CAPTCHA_HEADER, given, CAPTCHA_FIELD, LONGEST_CAPTCHA_TOKEN)
-    if _said_once(request, IDEMPOTENCY_HEADER, given, IDEMPOTENCY_FIELD, LONGEST_IDEMPOTENCY_KEY):
+    said_once(request, CAPTCHA_HEADER, given, CAPTCHA_FIELD, LONGEST_CAPTCHA_TOKEN)
+    if said_once(request, IDEMPOTENCY_HEADER, given, IDEMPOTENCY_FIELD, LONGEST_IDEMPOTENCY_KEY):
         raise unprocessable(IDEMPOTENCY_HEADER, "messages of a chat have none.")
     _check_types(given)
     for name in given:
@@ -102,10 +102,12 @@ def message(given: dict[str, Any], request: HttpRequest) -> dict[str, str]:
     for name in sorted(_OF_MESSAGE):
         if not given.get(name):
             raise unprocessable(name, "is missing.")
+    if not given["chat_id"].isprintable():
+        raise unprocessable("chat_id", "is not the id of a chat.")
     return given
 
 
-def _said_once(request: HttpRequest, header: str, given: dict[str, Any], field: str, longest: int) -> str:
+def said_once(request: HttpRequest, header: str, given: dict[str, Any], field: str, longest: int) -> str:
     """What may come in a header or in the body, taken out of the body."""
     in_header, in_body = request.headers.get(header, "").strip(), given.pop(field, "")
     if not isinstance(in_body, str):
