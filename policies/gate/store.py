@@ -305,6 +305,11 @@ def note_known(workspace_id: int, first_seen_ms: Mapping[str, int]) -> None:
         _asked("ZADD", _key(workspace_id, "known"), "LT", *[word for prefix, at in some for word in (at, prefix)])
 
 
+def set_known(workspace_id: int, prefix: str, first_seen_ms: int) -> None:
+    """The same of one prefix, later than it was told before too. Raises RedisError."""
+    _asked("ZADD", _key(workspace_id, "known"), first_seen_ms, prefix)
+
+
 def _asked(*words: str | bytes | int) -> Any:
     with asking():
         return connection().execute_command(*words)
