@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
-FAILURES_BEFORE_REST = 5
+FAILURES_BEFORE_REST = 3
 REST_SECONDS = 5.0
 
 
