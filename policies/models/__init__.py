@@ -4,6 +4,7 @@ from policies.models.calls_to_end import CallToEnd
 from policies.models.country_policies import CountryPolicy, PolicyRevision, every_country
 from policies.models.decisions import Decision, DecisionOutcome, Dial, KnownPrefix, RefusedWebhook
 from policies.models.exceptions import BlockedCaller, Hold, ListEntry, Open, Trusted
+from policies.models.judged_requests import JudgedRequest
 from policies.models.phone_numbers import PhoneNumber, SyncTarget
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DecisionOutcome",
     "Dial",
     "Hold",
+    "JudgedRequest",
     "KnownPrefix",
     "ListEntry",
     "Open",
