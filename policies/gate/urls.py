@@ -3,6 +3,7 @@
 from django.urls import path
 
 from policies.gate import inbound
+from policies.gate.judging import doors as judging
 from policies.gate.outbound import doors
 
 urlpatterns = [
@@ -12,4 +13,7 @@ urlpatterns = [
     path("gate/v3/create-web-call", doors.create_web_call),
     path("gate/create-chat", doors.create_chat),
     path("gate/create-chat-completion", doors.create_chat_completion),
+    path("gate/v1/judge", judging.judge),
+    path("gate/v1/outcomes", judging.outcomes),
+    path("gate/v1/form", judging.form),
 ]
