@@ -81,7 +81,8 @@ Found = Mapping[str, list[Attempt]]
 
 def measure(place: Place, size: Size, chance: random.Random) -> list[Table]:
     scale = QUICK_SCALE if size == QUICK else FULL_SCALE
-    usual = visitors.usual(chance, seconds=scale.seconds, from_hour=FROM_HOUR)
+    a_day = chance.uniform(*visitors.A_DAY)
+    usual = visitors.usual(chance, seconds=scale.seconds, from_hour=FROM_HOUR, a_day=a_day)
     plan = {ATTACK: visitors.attack(chance, seconds=scale.seconds), USUAL: usual, CONTROL: usual}
     with console.running(place) as running:
         attacked, quiet = _make_customers(scale)
@@ -96,7 +97,7 @@ def measure(place: Place, size: Size, chance: random.Random) -> list[Table]:
         _add_reasons([attacked, quiet], found)
     # Also those whose caller was told something else: what UponAI has is what is paid for.
     attackers = [call for call in calls.values() if call["to_number"].startswith(visitors.ATTACKED_PREFIX)]
-    return [_outcome_table(found, attackers, scale), _reasons_table(found)]
+    return [_outcome_table(found, attackers, scale, a_day), _reasons_table(found)]
 
 
 def factory_limits(scale: Scale) -> dict[str, dict[str, float]]:
@@ -228,7 +229,7 @@ def _add_reasons(customers: Iterable[Customer], found: Found) -> None:
 # --- Tables ---------------------------------------------------------------------------------------
 
 
-def _outcome_table(found: Found, attackers: Sequence[Mapping[str, Any]], scale: Scale) -> Table:
+def _outcome_table(found: Found, attackers: Sequence[Mapping[str, Any]], scale: Scale, a_day: float) -> Table:
     table = Table(f"The ten-dollar attack: {scale.hours:g} h of a workspace's first day", ("", *GROUPS))
     allowed = {group: [one for one in found[group] if one.submission.country in COUNTRIES] for group in GROUPS}
     rows = {
@@ -254,17 +255,21 @@ def _outcome_table(found: Found, attackers: Sequence[Mapping[str, Any]], scale: 
         f"{0.1 * scale.speed:g} s here, for which a line stays taken: this is harder on usual traffic than life.",
         f"The attack: valid numbers {visitors.ATTACKED_PREFIX}…, each once, from {visitors.ATTACKERS_ADDRESSES} "
         f"addresses, captchas solved, calls of 300 s (median); ${ATTACKED_PRICE} a minute and ${AGENT_PRICE:.2f} for "
-        f"the agent. Usual traffic: {visitors.MOST_A_DAY} submissions a day from {FROM_HOUR} o'clock on, calls of "
-        "120 s (median), each of whom would talk. A call has one key, US CA GB MX are open, nobody watches.",
+        f"the agent. Usual traffic: {a_day:.0f} submissions a day, from {FROM_HOUR} o'clock on, calls of 120 s "
+        f"(median), everybody picks up. One key serves both; {' '.join(COUNTRIES)} are open; nobody watches.",
     ]
     return table
 
 
 def _reasons_table(found: Found) -> Table:
     table = Table("What was refused, and for what first", ("", *GROUPS))
-    counts = {group: Counter(_what(one) for one in found[group] if not one.is_connected) for group in GROUPS}
+    lost = {group: [one for one in found[group] if not one.is_connected] for group in GROUPS}
+    counts = {group: Counter(map(_what, lost[group])) for group in GROUPS}
     for reason in sorted(set().union(*counts.values())):
         table.rows.append((reason, *(f"{counts[group][reason]:,}" for group in GROUPS)))
+    where = Counter(f"{one.submission.country}, {_what(one)}" for one in lost[USUAL])
+    told = "; ".join(f"{what}: {count}" for what, count in sorted(where.items())) or "none"
+    table.notes.append(f"Usual attempts that were not connected during the attack: {told}.")
     return table
 
 

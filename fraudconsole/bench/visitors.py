@@ -56,7 +56,7 @@ def _attacked_numbers(chance: random.Random) -> Iterator[str]:
 
 # --- Usual traffic --------------------------------------------------------------------------------
 
-MOST_A_DAY: Final = 400
+A_DAY: Final = (50.0, 400.0)
 SHARE_OF_HOUR: Final = (
     *(0.6, 0.4, 0.3, 0.3, 0.4, 0.8, 1.8, 3.6, 6.2, 7.8, 8.6, 8.4),
     *(6.6, 6.8, 7.4, 7.8, 7.6, 6.6, 5.4, 4.4, 3.4, 2.4, 1.6, 0.8),
@@ -72,7 +72,7 @@ _SHARE_OF_ADDRESS: Final = (70, 20, 5, 5)
 """Percent: of one person, of an office, of a carrier with hundreds behind one address, of a VPN."""
 
 
-def usual(chance: random.Random, *, seconds: float, from_hour: int, a_day: float = MOST_A_DAY) -> list[Submission]:
+def usual(chance: random.Random, *, seconds: float, from_hour: int, a_day: float) -> list[Submission]:
     """A lead form's submissions, of which every one is somebody who wants to be called back."""
     countries = {name: chance.uniform(*share) for name, share in _SHARE_OF_COUNTRY.items()}
     countries |= {name: chance.uniform(*_SHARE_OF_TAIL) / len(_TAIL) for name in _TAIL}

@@ -51,7 +51,7 @@ def test_the_attack_probes_and_then_goes_on_at_a_steady_four_to_eight_a_minute()
 
 
 def test_usual_traffic_is_of_the_size_the_hours_and_the_countries_that_were_asked_for():
-    days = [visitors.usual(random.Random(seed), seconds=24 * 3600, from_hour=0) for seed in range(10)]
+    days = [visitors.usual(random.Random(seed), seconds=24 * 3600, from_hour=0, a_day=400) for seed in range(10)]
 
     found = [one for day in days for one in day]
     assert 390 * 10 <= len(found) <= 440 * 10  # 400 a day, and who comes again
@@ -67,8 +67,8 @@ def test_usual_traffic_is_of_the_size_the_hours_and_the_countries_that_were_aske
 
 
 def test_usual_traffic_is_quiet_at_night():
-    day = visitors.usual(random.Random(1), seconds=SIX_HOURS, from_hour=9)
-    night = visitors.usual(random.Random(1), seconds=SIX_HOURS, from_hour=0)
+    day = visitors.usual(random.Random(1), seconds=SIX_HOURS, from_hour=9, a_day=400)
+    night = visitors.usual(random.Random(1), seconds=SIX_HOURS, from_hour=0, a_day=400)
 
     assert len(day) > 5 * len(night)
 
@@ -139,13 +139,14 @@ def test_the_tables_say_what_was_spent_and_who_was_kept_waiting():
         attack.CONTROL: [],
     }
 
-    outcome = str(attack._outcome_table(found, [connected.call], attack.FULL_SCALE))
+    outcome = str(attack._outcome_table(found, [connected.call], attack.FULL_SCALE, 225))
     reasons = str(attack._reasons_table(found))
 
     assert "Spent on the attack in all: $0.70" in outcome
     assert "| connected | 1 of 2 (50.0%) | 0 of 1 (0.0%) |" in outcome
     assert "Usual attempts connected: 0 of 0" in outcome  # the policy does not allow Germany
     assert "Attack calls connected in minutes 2; the first refusal: spend_cap_reached (429) in minute 2." in outcome
+    assert "not connected during the attack: DE, country_not_allowed (403): 1." in reasons
     assert "| spend_cap_reached (429) | 1 | 0 | 0 |" in reasons
 
 
