@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import retell
 from retell import Retell
 
+from accounts.scoping import scoped
 from policies import actions
-from policies.models import PhoneNumber
+from policies.models import Dial, PhoneNumber
 from policies.uponai import client as uponai_client
 from tests.factories import moment
 from tests.policies.gate.outbound.conftest import (  # noqa: F401  (fixtures)
@@ -133,11 +135,6 @@ def test_a_request_under_way_is_a_conflict_and_a_silent_uponai_an_internal_error
     knocks,
     impatient,  # noqa: F811
 ):
-    from datetime import timedelta
-
-    from accounts.scoping import scoped
-    from policies.models import Dial
-
     client = stock()
     uponai.post("faults", rate=1, kinds=["timeout_before"], seed=1, hold_seconds=2)
 
@@ -151,6 +148,36 @@ def test_a_request_under_way_is_a_conflict_and_a_silent_uponai_an_internal_error
     uponai.post("faults", rate=0)
     assert calls(uponai) == []
     uponai_client._shared.cache_clear()
+
+
+def test_what_the_client_would_send_again_by_itself_is_sent_once(
+    gate,  # noqa: F811
+    uponai,  # noqa: F811
+    stock,
+    knocks,
+    impatient,  # noqa: F811
+):
+    """It retries no call of its own accord, but SMS, chats and browser calls, unless it is told not to."""
+    client = stock()
+    assert client.max_retries == 2
+    person = {"X-End-User-IP": "198.51.100.9"}
+
+    def sms(**headers: str) -> Any:
+        return client.chat.create_sms_chat(from_number=OURS, to_number=PEER, extra_headers=person | headers)
+
+    for _ in range(3):
+        sms()
+    limited = expect(retell.RateLimitError, knocks, sms, "rate_limited")
+    assert int(limited.response.headers["Retry-After"]) > 0
+
+    uponai.post("faults", rate=1, kinds=["timeout_after"], seed=1, hold_seconds=2)
+    ask = lambda: client.chat.create(agent_id="agent_chat", extra_headers={"Idempotency-Key": "k1"})  # noqa: E731
+    expect(retell.InternalServerError, knocks, ask, "degraded")
+    with scoped(gate.workspace.pk):
+        Dial.objects.filter(state="unknown").update(state="running", due_at=moment() + timedelta(seconds=30))
+    expect(retell.ConflictError, knocks, ask, "idempotency_key_running")
+    uponai.post("faults", rate=0)
+    assert len([entry for entry in started(uponai) if entry["path"] == "/create-chat"]) == 1
 
 
 def test_uponais_own_refusals_come_as_they_are(gate, uponai, stock, knocks):  # noqa: F811
@@ -169,8 +196,6 @@ def test_uponais_own_refusals_come_as_they_are(gate, uponai, stock, knocks):  # 
 
 
 def test_obeys_an_edit_with_its_next_call(gate, uponai, stock):  # noqa: F811
-    from accounts.scoping import scoped
-
     client = stock()
     client.call.create_phone_call(from_number=OURS, to_number=PEER)
     with scoped(gate.workspace.pk):

@@ -4,6 +4,8 @@ import ipaddress
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts import keys, leaks, tokens, workspaces
 from accounts.models import ApiToken, AuditEntry, KeyLeak, UponaiKey
@@ -244,6 +246,16 @@ def test_a_private_key_in_a_web_page_is_a_leak(gate, uponai, caplog):
     assert _audited(gate.workspace) == 1
     assert any(record.levelname == "ERROR" and "private UponAI key" in record.message for record in caplog.records)
     assert UPONAI_KEY not in caplog.text
+
+
+def test_who_shows_a_leaked_key_again_and_again_keeps_no_edit_waiting(gate, uponai):
+    gate.post(CALL, DIAL, credential=UPONAI_KEY, Origin=SITE)
+
+    with CaptureQueriesContext(connection) as queries:
+        gate.post(CALL, DIAL, credential=UPONAI_KEY, Origin=SITE)
+
+    assert queries
+    assert not [query["sql"] for query in queries if "accounts_workspace" in query["sql"]]
 
 
 def test_each_web_site_is_a_leak_of_its_own_and_a_backend_is_told_what_to_use(gate, uponai):

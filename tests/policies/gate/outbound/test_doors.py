@@ -10,6 +10,7 @@ from django.db import connection
 from accounts import keys
 from accounts.scoping import scoped
 from policies import actions
+from policies.gate.outbound import refusals
 from policies.models import PhoneNumber
 from tests.factories import make_phone_number, make_token, make_workspace, moment
 from tests.policies.gate.outbound.conftest import (
@@ -277,6 +278,11 @@ def test_dials_nothing_when_it_was_held_up_too_long(gate, uponai, monkeypatch):
 
     assert gate.post(CALL, DIAL).status_code == 503
     assert started(uponai) == []
+
+
+@pytest.mark.parametrize(("uponais", "ours"), [(201, 201), (402, 402), (430, 400), (499, 400), (218, 200)])
+def test_passes_on_no_status_that_a_server_could_not_send(uponais, ours):
+    assert refusals.answer(b"{}", status=uponais).status_code == ours
 
 
 def test_answers_only_to_post(gate, client):

@@ -1,14 +1,17 @@
 """Never two calls for one idempotency key, whatever UponAI's wire does (G12), and nothing that stays unknown."""
 
 import itertools
+import json
 import threading
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from accounts.scoping import scoped
 from fraudconsole.sandbox.faults import Plan
+from policies import tasks
 from policies.engine.limits import Charge, Measure
 from policies.gate import store
 from policies.gate.outbound import dials, unresolved
@@ -359,6 +362,17 @@ def test_asks_by_destination_where_metadata_cannot_be_asked_for(gate, uponai, im
     only_this_fails(uponai, "garbage", "/create-sms-chat", looks=2)
     assert gate.post(SMS, DIAL).status_code == 200
     assert [dial.state for dial in gate.dials()] == ["done", "done"]
+
+
+def test_the_worker_and_the_hand_look_for_what_is_due(gate, uponai, capsys):
+    for number, look in enumerate((tasks.sweep_dials, lambda: call_command("drain", "--json")), start=1):
+        gate.post(CALL, DIAL)
+        with scoped(gate.workspace.pk):
+            Dial.objects.filter(state="done").update(state="unknown", call_id="", due_at=moment())
+        look()
+        assert {dial.state for dial in gate.dials()} == {"done"}
+        assert len(calls(uponai)) == number
+    assert json.loads(capsys.readouterr().out)["resolved"] == 2
 
 
 TRIALS = 80
