@@ -34,7 +34,9 @@ class Application(WSGIHandler):
             return answer
         response = self._served(environ)
         cookies = [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
-        start_response(STATUS_LINES[response.status_code], [*response.items(), *cookies])
+        start_response(
+            STATUS_LINES.get(response.status_code, f"{response.status_code} Unknown"), [*response.items(), *cookies]
+        )
         return _Body([response.content], response._resource_closers)
 
     def _served(self, environ: dict[str, Any]) -> HttpResponse:

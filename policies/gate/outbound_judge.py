@@ -122,7 +122,7 @@ class _Run:
             if spent.outcome in (Outcome.RECORDED, Outcome.LIMITED):
                 return Outbound(self.asked.decision_id, verdict, self.loaded)
             self.renew(spent.outcome)
-        raise AssertionError("the last try takes whatever version there is")
+        raise Unavailable("The console is only now filling its counters; try again in a moment.")
 
     def _before_captcha(self) -> Outbound | None:
         """Verifies the captcha if all else passes. An Outbound when the attempt is lost before that."""

@@ -133,7 +133,9 @@ def outbound(workspace):
             public_key=key.key,
             origin="https://example.com",
         )
-        asked = judge.Asked(attempt, uuid.uuid4(), moment(), time.perf_counter(), f"key:{key.pk}", "https://example.com")
+        asked = judge.Asked(
+            attempt, uuid.uuid4(), moment(), time.perf_counter(), f"key:{key.pk}", "https://example.com"
+        )
         verdict, _ = judge.decide_and_spend(
             loaded,
             asked,
