@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from policies.engine.decide import decide
 from policies.engine.limits import Charge
 from policies.engine.types import Attempt, CaptchaAnswer, Verdict
-from policies.gate import fallback, judge, recorder, snapshots, store
+from policies.gate import fallback, judge, rebuild, recorder, snapshots, store
 from policies.gate.judge import Answers, Asked
 from policies.gate.loading import Credential, LoadedSnapshot
 from policies.gate.store import Outcome
@@ -122,7 +122,7 @@ class _Run:
             if spent.outcome in (Outcome.RECORDED, Outcome.LIMITED):
                 return Outbound(self.asked.decision_id, verdict, self.loaded)
             self.renew(spent.outcome)
-        raise Unavailable("The console is only now filling its counters; try again in a moment.")
+        raise rebuild.Rebuilding("the counters were lost again and again")
 
     def _before_captcha(self) -> Outbound | None:
         """Verifies the captcha if all else passes. An Outbound when the attempt is lost before that."""
