@@ -186,6 +186,14 @@ def test_leaves_an_ill_verifier_alone_and_tries_it_again(verifier, monkeypatch):
     assert _verify(verifier.token()).is_accepted
 
 
+def test_counts_failures_in_a_row_only(verifier):
+    for _ in range(breaker.FAILURES_BEFORE_REST):
+        verifier.behaviour = "fails"
+        assert _verify(verifier.token()).problem == "unreachable"
+        verifier.behaviour = "well"
+        assert _verify(verifier.token()).is_accepted
+
+
 def test_a_token_that_was_used_does_not_make_an_ill_verifier_well(verifier, monkeypatch):
     used = verifier.token()
     _verify(used)
