@@ -128,7 +128,7 @@ def run(script: Script, keys: Sequence[str | bytes], arguments: Sequence[str | b
         note_trouble()
         fall_silent()
         raise
-    except RedisConnectionError:
+    except RedisError:  # also one that answers and cannot write: it is done without meanwhile
         note_trouble()
         raise
 

@@ -6,11 +6,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts import encryption, end_user_tokens
-from accounts.models import KycRecord, PublicKey, Subject
+from accounts import encryption, end_user_tokens, tokens
+from accounts.models import ApiToken, KycRecord, PublicKey, Subject
 from accounts.scoping import scoped
+from accounts.workspaces import bump_snapshot
 from policies import actions
-from policies.gate import captcha, recorder, snapshots
+from policies.gate import captcha, recorder, snapshots, store
+from policies.gate.outbound import dials
 from policies.models import CountryPolicy, Decision, PhoneNumber
 from tests import verifier as verifiers
 from tests.factories import moment
@@ -247,6 +249,20 @@ def test_a_page_that_is_only_observed_gets_its_call_and_is_counted_as_would_be_b
 
 
 # --- The live store is away ------------------------------------------------------------------------------------------
+
+
+def test_counts_in_the_store_what_was_let_through_while_it_could_not_write(gate, uponai):
+    key = gate.key()
+    assert gate.page(SMS, key, {"to_number": "+14155550143"}).status_code == 200
+    store.connection().config_set("min-replicas-to-write", 1)
+    try:
+        meanwhile = gate.page(SMS, key, {"to_number": PEER})
+    finally:
+        store.connection().config_set("min-replicas-to-write", 0)
+    afterwards = [gate.page(SMS, key, {"to_number": PEER}).status_code for _ in range(3)]
+
+    assert meanwhile.status_code == 200
+    assert afterwards == [200, 200, 429]  # three in ten minutes
 
 
 def test_counts_by_the_rows_while_the_store_is_away(gate, uponai, nobody_listens):
