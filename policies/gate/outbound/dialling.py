@@ -89,6 +89,8 @@ def _read_again(
     version = Workspace.objects.values_list("snapshot_version", flat=True).get(pk=loaded.workspace_id)
     if version != loaded.version:
         loaded = credentials.renewed(caller).loaded
+    if captcha is None:
+        attempt = dataclasses.replace(attempt, captcha=None)  # what nobody verified does not count
     counts = Counts(at_door=True, captcha=captcha)
     verdict = decide(attempt, loaded.engine, counts, at_ms=int(this_moment.timestamp() * 1000))
     if verdict.verdict not in _PASSING:

@@ -132,6 +132,24 @@ def test_dials_nobody_while_the_verifier_is_away(gate, uponai, guarded_key, veri
     assert started(uponai) == []
 
 
+def test_dials_nobody_whose_captcha_was_never_verified_when_one_is_asked_for_meanwhile(gate, uponai, monkeypatch):
+    """Nothing asks for a captcha when it is judged; what the page sent along has been looked at by nobody."""
+    key, write = gate.key(), dials.write_dial
+
+    def ask_for_captcha(*arguments, **more):
+        write(*arguments, **more)
+        with scoped(gate.workspace.pk):
+            PublicKey.objects.filter(pk=key.pk).update(captcha="recaptcha_v3")
+            bump_snapshot(gate.workspace.pk)
+
+    monkeypatch.setattr(dials, "write_dial", ask_for_captcha)
+
+    response = gate.page(CALL, key, {"to_number": PEER, "recaptcha_token": "made-up"})
+
+    assert (response.status_code, response.json()["code"]) == (403, "challenge_captcha")
+    assert started(uponai) == []
+
+
 # --- KYC and end users -----------------------------------------------------------------------------------------------
 
 
