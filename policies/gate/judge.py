@@ -120,12 +120,14 @@ def look(loaded: LoadedSnapshot, attempt: Attempt, *, now: datetime) -> Verdict:
     return decide(attempt, loaded.engine, Counts(usages=usages), at_ms=at_ms)
 
 
-def spend_before_captcha(loaded: LoadedSnapshot, asked: Asked, verdict: Verdict) -> tuple[list[Charge], Spent]:
+def spend_before_captcha(
+    loaded: LoadedSnapshot, asked: Asked, verdict: Verdict, *, whatever_version: bool = False
+) -> tuple[list[Charge], Spent]:
     """The counters that are spent before a verifier is asked. Raises RedisError."""
     charges = [charge for charge in verdict.charges if charge.name in BEFORE_CAPTCHA]
     spent = store.spend(
         loaded.workspace_id,
-        version=loaded.version,
+        version=None if whatever_version else loaded.version,
         key=None,
         decision_id=str(asked.decision_id),
         decision=b"",

@@ -22,6 +22,7 @@ from policies.gate.store import Outcome
 logger = logging.getLogger(__name__)
 
 OLDEST_SNAPSHOT_SECONDS = 15 * 60
+LOST_AGAIN = "the counters of this workspace were lost again and again"
 
 
 class Unavailable(Exception):
@@ -122,26 +123,29 @@ class _Run:
             if spent.outcome in (Outcome.RECORDED, Outcome.LIMITED):
                 return Outbound(self.asked.decision_id, verdict, self.loaded)
             self.renew(spent.outcome)
-        raise rebuild.Rebuilding("the counters were lost again and again")
+        raise rebuild.Rebuilding(LOST_AGAIN)
 
     def _before_captcha(self) -> Outbound | None:
         """Verifies the captcha if all else passes. An Outbound when the attempt is lost before that."""
         if self.verify is None or self.captcha is not None:
             return None
-        verdict = self.decide()
-        if not verdict.needs_captcha:
-            return None
-        charges, spent = judge.spend_before_captcha(self.loaded, self.asked, verdict)
-        if spent.outcome in (Outcome.STALE, Outcome.UNKNOWN):
+        for tries_left in reversed(range(judge.FRESH_ENOUGH)):
+            verdict = self.decide()
+            if not verdict.needs_captcha:
+                return None
+            charges, spent = judge.spend_before_captcha(
+                self.loaded, self.asked, verdict, whatever_version=not tries_left
+            )
+            if spent.outcome is Outcome.LIMITED:
+                counts = judge.at_door()
+                final = judge.with_usages(verdict, charges, spent.usages, self.loaded, self.asked, counts)
+                self._record(final)
+                return Outbound(self.asked.decision_id, final, self.loaded)
+            if spent.outcome is Outcome.RECORDED:
+                self.captcha, self.spent = self.verify(), charges
+                return None
             self.renew(spent.outcome)
-            return self._before_captcha() if self.decide().needs_captcha else None
-        if spent.outcome is Outcome.LIMITED:
-            counts = judge.at_door()
-            final = judge.with_usages(verdict, charges, spent.usages, self.loaded, self.asked, counts)
-            self._record(final)
-            return Outbound(self.asked.decision_id, final, self.loaded)
-        self.captcha, self.spent = self.verify(), charges
-        return None
+        raise rebuild.Rebuilding(LOST_AGAIN)
 
     def decide(self) -> Verdict:
         counts = judge.at_door(self.captcha)

@@ -132,6 +132,17 @@ def test_dials_nobody_while_the_verifier_is_away(gate, uponai, guarded_key, veri
     assert started(uponai) == []
 
 
+def test_verifies_a_captcha_although_the_store_knows_a_version_that_nobody_can_load(
+    gate, uponai, guarded_key, verifier
+):
+    store.publish_version(gate.workspace.pk, 999)
+
+    response = gate.page(CALL, guarded_key, {"to_number": PEER, "recaptcha_token": verifier.token()})
+
+    assert response.status_code == 201
+    assert len(verifier.asked) == 1
+
+
 def test_dials_nobody_whose_captcha_was_never_verified_when_one_is_asked_for_meanwhile(gate, uponai, monkeypatch):
     """Nothing asks for a captcha when it is judged; what the page sent along has been looked at by nobody."""
     key, write = gate.key(), dials.write_dial
