@@ -153,6 +153,15 @@ class _Run:
 
     def renew(self, outcome: Outcome) -> None:
         self.loaded = judge.renewed(self.loaded, outcome, now=self.asked.now, or_old=outcome is Outcome.STALE)
+        self._refuse_ended_token()
+
+    def recheck(self) -> None:
+        """For the time without a live store."""
+        self.loaded = snapshots.recheck(self.loaded.endpoint, self.loaded)
+        self._refuse_ended_token()
+
+    def _refuse_ended_token(self) -> None:
+        """Of a key the judgement says what became of it."""
         if self.credential.key is None and self.credential.row_id not in self.loaded.token_ids:
             raise snapshots.UnknownCredential
 
@@ -163,7 +172,7 @@ class _Run:
 def _without_store(run: _Run, write: Write | None) -> Outbound:
     """Counted from the rows, at less than the limits. Refused where even that is not possible in time."""
     try:
-        run.loaded = snapshots.recheck(run.loaded.endpoint, run.loaded)
+        run.recheck()
         if run.loaded.age_seconds() > OLDEST_SNAPSHOT_SECONDS:
             raise Unavailable("The console has not seen its database for too long to judge this.")
         verdict = run.decide()

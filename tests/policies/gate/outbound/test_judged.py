@@ -280,6 +280,16 @@ def test_a_page_that_is_only_observed_gets_its_call_and_is_counted_as_would_be_b
 # --- The live store is away ------------------------------------------------------------------------------------------
 
 
+def test_a_token_that_was_revoked_opens_nothing_while_the_store_is_away(gate, uponai, nobody_listens, monkeypatch):
+    assert gate.post(CALL, DIAL).status_code == 201
+    monkeypatch.setattr(snapshots, "POLL_SECONDS", 0.0)
+    with scoped(gate.workspace.pk):
+        tokens.revoke_token(token=ApiToken.objects.get(), acting_user=None, now=moment())
+
+    assert gate.post(CALL, DIAL | {"to_number": "+14155550143"}).status_code == 401
+    assert len(calls(uponai)) == 1
+
+
 def test_counts_in_the_store_what_was_let_through_while_it_could_not_write(gate, uponai):
     key = gate.key()
     assert gate.page(SMS, key, {"to_number": "+14155550143"}).status_code == 200
