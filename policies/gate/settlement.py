@@ -71,12 +71,12 @@ def settle(workspace_id: int, conversations: Sequence[Conversation], *, now: dat
     told: list[Callable[[], Any]] = []
     dials = _dials(conversations)
     for one in conversations:
-        dial = dials.get(one.decision_id) or dials.get(one.call_id)
+        dial, decision_id = dials.get(one.decision_id) or dials.get(one.call_id), one.decision_id
         if dial is not None and dial.call_id not in ("", one.call_id):
-            dial = None  # metadata that names somebody else's dial
+            dial, decision_id = None, None  # metadata that names somebody else's dial
         if dial is not None:
             _update(dial, one, now=now)
-        decision_id = dial.decision_id if dial is not None else one.decision_id
+            decision_id = dial.decision_id
         if one.is_over and decision_id is not None:
             told.append(_giving_back(workspace_id, decision_id, one.cost_micro))
         if one.has_just_ended and one.is_short_call:

@@ -26,6 +26,7 @@ from tests.monitoring.ingest.events import (
     send,
 )
 from tests.policies.gate import charges
+from tests.policies.gate.charges import money, running, spend
 from tests.policies.gate.webhooks import body, deliver
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +104,21 @@ def test_metadata_that_names_somebody_elses_dial_settles_nothing(in_workspace, d
     tell(in_workspace, call_event("call_ended", "call_2", metadata={"decision_id": str(dial.decision_id)}))
 
     assert outcome(dial) == ("call_1", None, None, None)
+
+
+def test_metadata_that_names_somebody_elses_dial_frees_nothing_in_the_store(
+    in_workspace, django_capture_on_commit_callbacks
+):
+    """A visitor is told the decision of their running call, and may name it in one that never passed the gate."""
+    rebuild.rebuild(in_workspace.pk, now=moment())
+    dial = make_dial(call_id="call_1")
+    spend(in_workspace, running(), money(500_000), decision_id=str(dial.decision_id))
+    event = call_event("call_ended", "call_2", metadata={"decision_id": str(dial.decision_id)})
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(in_workspace, event)
+
+    assert [usage.used for usage in store.look(in_workspace.pk, (running(), money(0)))] == [1, 500_000]
 
 
 @pytest.mark.parametrize("metadata", ["text", [], {"decision_id": 7}, {"decision_id": "nonsense"}, {"decision_id": ""}])
