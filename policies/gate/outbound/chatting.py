@@ -14,7 +14,18 @@ from redis.exceptions import RedisError
 from accounts.scoping import scoped
 from policies.engine.decide import decide
 from policies.engine.limits import DAY, MINUTE, Charge, Limit, LimitName, Measure
-from policies.engine.types import Attempt, Channel, Check, Counts, Direction, TraceOutcome, VerdictKind
+from policies.engine.settling import LOST
+from policies.engine.types import (
+    Attempt,
+    Channel,
+    Check,
+    CheckResult,
+    Counts,
+    Direction,
+    Reason,
+    TraceOutcome,
+    VerdictKind,
+)
 from policies.gate import judge, rebuild
 from policies.gate.outbound import bodies, credentials, refusals
 from policies.gate.outbound.credentials import Caller
@@ -94,13 +105,16 @@ def _refuse_unless_still_allowed(caller: Caller, row: Dial) -> None:
     at_ms = int(timezone.now().timestamp() * 1000)
     verdict = decide(attempt, caller.loaded.engine, Counts(at_door=True), at_ms=at_ms)
     failed = [
-        line
-        for line in verdict.trace
-        if line.outcome == TraceOutcome.FAIL and not line.observed and line.check not in _DECIDED_AT_START
+        line for line in verdict.trace if line.outcome == TraceOutcome.FAIL and not line.observed and _ends_a_chat(line)
     ]
     if failed:
         worst = min(failed, key=lambda line: line.effect != VerdictKind.BLOCK)
         raise Refused.by_verdict(replace(verdict, verdict=worst.effect, reason=worst.reason), row.decision_id)
+
+
+def _ends_a_chat(line: CheckResult) -> bool:
+    """A guard lets it go on, and what a captcha was asked for was met, or not yet asked, at the start."""
+    return line.effect in LOST and line.check not in _DECIDED_AT_START and line.reason != Reason.CAPTCHA_REQUIRED
 
 
 def _spend(caller: Caller, row: Dial, *, whatever_version: bool) -> bool:

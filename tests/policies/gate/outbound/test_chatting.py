@@ -2,8 +2,10 @@
 
 import pytest
 
-from policies import holds
+from accounts.scoping import scoped
+from policies import actions, holds
 from policies.gate.outbound import chatting
+from policies.models import CountryPolicy
 from tests.factories import make_token, make_workspace, moment
 from tests.policies.gate.outbound.conftest import CHAT, DIAL, SAY, SMS, faulty, no_faults, started
 
@@ -83,6 +85,32 @@ def test_the_brake_ends_a_running_chat(gate, uponai, chat):
     response = gate.post(SAY, message(chat))
 
     assert (response.status_code, response.json()["code"]) == (403, "held")
+
+
+@pytest.mark.parametrize("action", ["guard", "challenge"])
+def test_goes_on_with_what_was_let_through_under_a_rule(gate, uponai, action):
+    """What the rule asked for was met when the chat began."""
+    chat = gate.post(SMS, DIAL, X_End_User_Id="ann")
+    with scoped(gate.workspace.pk):
+        policy = CountryPolicy.objects.get()
+        rules = policy.current_revision.outbound | {"prefix_rules": [{"prefix": "+1415", "action": action}]}
+        actions.edit_country_policy(policy=policy, outbound=rules, acting_user=None, now=moment(), reason="a test")
+    gate.publish()
+
+    assert gate.post(SAY, message(chat), X_End_User_Id="ann").status_code == 201
+
+
+def test_a_rule_that_blocks_ends_a_running_chat(gate, uponai):
+    chat = gate.post(SMS, DIAL)
+    with scoped(gate.workspace.pk):
+        policy = CountryPolicy.objects.get()
+        rules = policy.current_revision.outbound | {"prefix_rules": [{"prefix": "+1415", "action": "block"}]}
+        actions.edit_country_policy(policy=policy, outbound=rules, acting_user=None, now=moment(), reason="a test")
+    gate.publish()
+
+    response = gate.post(SAY, message(chat))
+
+    assert (response.status_code, response.json()["code"]) == (403, "prefix_blocked")
 
 
 def test_a_chat_is_not_endless(gate, uponai, chat, monkeypatch):
