@@ -39,6 +39,9 @@ def _inbound(request: HttpRequest, endpoint: str) -> HttpResponse:
             # Nothing is known of the number. Told so, UponAI would ask again, and in the end let the agent answer.
             return door.answer(REJECT_ALL)
         return refusal.response
+    except Exception:
+        logger.exception("It cannot be told whether an inbound webhook is genuine; rejected.")
+        return door.answer(REJECT_ALL)
     try:
         attempt = payloads.read_inbound(admitted.body)
     except payloads.PayloadError as unusable:

@@ -7,6 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
+from accounts import keys
+from accounts.models import PublicKey, UponaiKey
 from accounts.scoping import scoped
 from policies import actions
 from policies.gate import recorder, snapshots, store
@@ -214,6 +216,18 @@ def test_believes_both_headers_when_they_say_the_same(workspace, number):
 )
 def test_rejects_a_genuine_webhook_that_it_does_not_understand(workspace, number, content):
     response = deliver(workspace, content)
+
+    assert response.status_code == 200
+    assert response.json() == {"call_inbound": {"reject": True}, "chat_inbound": {"reject": True}}
+
+
+def test_rejects_while_the_workspaces_keys_cannot_be_read(workspace, number):
+    """An error would let the agent answer: sanctioned callers too."""
+    with scoped(workspace.pk):
+        UponaiKey.objects.update(sealed="v1.altered.altered")
+    snapshots.forget()
+
+    response = deliver(workspace, body(CUBAN, call_id="call_1"))
 
     assert response.status_code == 200
     assert response.json() == {"call_inbound": {"reject": True}, "chat_inbound": {"reject": True}}
