@@ -43,6 +43,7 @@ def judge_inbound(endpoint: str, attempt: Attempt, *, now: datetime, started: fl
     loaded = snapshots.for_endpoint(endpoint)
     key = attempt_key(attempt)
     asked = Asked(attempt, _decision_id(loaded.workspace_id, key), now, started)
+    is_behind = False
     for tries_left in reversed(range(judge.FRESH_ENOUGH)):
         try:
             verdict, spent = judge.decide_and_spend(
@@ -52,6 +53,7 @@ def judge_inbound(endpoint: str, attempt: Attempt, *, now: datetime, started: fl
                 counts=judge.at_door(),
                 answers=lambda verdict, loaded=loaded: _answers(loaded, attempt, verdict),
                 whatever_version=not tries_left,
+                marked=_marked if is_behind else None,
             )
         except RedisError as trouble:
             logger.warning("The live store does not answer (%s); deciding without it.", trouble)
@@ -61,10 +63,11 @@ def judge_inbound(endpoint: str, attempt: Attempt, *, now: datetime, started: fl
         if spent.outcome in (Outcome.RECORDED, Outcome.LIMITED):
             return Answered(spent.answer, verdict.verdict)
         try:
-            loaded = judge.renewed(loaded, spent.outcome, now=now, or_old=True)
+            newest = judge.renewed(loaded, spent.outcome, now=now, or_old=True)
         except RedisError as trouble:
             logger.warning("The live store does not answer (%s); deciding without it.", trouble)
             return _without_store(loaded, asked, key)
+        loaded, is_behind = newest, newest is loaded  # the database is away
     return _without_store(loaded, asked, key)
 
 
@@ -131,7 +134,11 @@ def _with_rows(loaded: LoadedSnapshot, asked: Asked, key: AttemptKey) -> Answere
 
 
 def _degraded(loaded: LoadedSnapshot, asked: Asked) -> Verdict:
-    verdict = decide(asked.attempt, loaded.engine, judge.at_door(), at_ms=asked.at_ms)
+    return _marked(loaded, decide(asked.attempt, loaded.engine, judge.at_door(), at_ms=asked.at_ms))
+
+
+def _marked(loaded: LoadedSnapshot, verdict: Verdict) -> Verdict:
+    """A verdict by what may be old: told so, and guarded when it is too old."""
     verdict = dataclasses.replace(verdict, degraded=True)
     if verdict.verdict is VerdictKind.ALLOW and loaded.age_seconds() > OLDEST_SNAPSHOT_SECONDS:
         verdict = dataclasses.replace(verdict, verdict=VerdictKind.GUARD)

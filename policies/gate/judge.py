@@ -77,12 +77,15 @@ def decide_and_spend(
     answers: Callable[[Verdict], Answers],
     spent_already: Sequence[Charge] = (),
     whatever_version: bool = False,
+    marked: Callable[[LoadedSnapshot, Verdict], Verdict] | None = None,
 ) -> tuple[Verdict, Spent]:
-    """Decides by this snapshot and does everything else in one store command.
+    """Decides by this snapshot and does everything else in one store command. `marked` has a word in what it is told.
 
     Raises RedisError when the store does not answer. The outcome may be that the snapshot is old.
     """
     verdict = decide(asked.attempt, loaded.engine, counts, at_ms=asked.at_ms)
+    if marked is not None:
+        verdict = marked(loaded, verdict)
     charges = [charge for charge in verdict.charges if charge not in spent_already] if _passes(verdict) else []
     told = answers(verdict)
     prefix, is_known = destination_of(verdict, loaded)

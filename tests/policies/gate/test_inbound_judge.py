@@ -7,7 +7,7 @@ from django.db import OperationalError, connection
 
 from accounts.scoping import scoped
 from policies import actions
-from policies.gate import inbound_judge, snapshots, store
+from policies.gate import inbound_judge, recorder, snapshots, store
 from policies.models import Decision
 from tests.factories import make_phone_number, moment
 from tests.policies.gate.webhooks import ACCEPTED, CANADIAN, JAMAICAN, OUR_NUMBER, REJECTED, body, deliver
@@ -90,6 +90,25 @@ def test_still_decides_with_neither_store_nor_database_and_guards_what_is_too_ol
     assert fresh == [ACCEPTED, REJECTED]
     assert old[0]["call_inbound"]["metadata"] == {"gate": "guard"}
     assert old[1] == REJECTED
+
+
+def test_guards_by_a_policy_that_is_known_to_be_old_for_too_long(workspace, number, monkeypatch):
+    """The store tells that there is a newer one, and the database has been away ever since."""
+    deliver(workspace, body(call_id="call_1"))
+    store.publish_version(workspace.pk, 999)
+
+    with connection.execute_wrapper(_away):
+        fresh = deliver(workspace, body(call_id="call_2")).json()
+        monkeypatch.setattr(inbound_judge, "OLDEST_SNAPSHOT_SECONDS", 0)
+        old = [deliver(workspace, body(caller, call_id=caller)).json() for caller in (CANADIAN, JAMAICAN)]
+    recorder.drain(now=moment())
+
+    assert fresh == ACCEPTED
+    assert old[0]["call_inbound"]["metadata"] == {"gate": "guard"}
+    assert old[1] == REJECTED
+    with scoped(workspace.pk):
+        rows = Decision.objects.order_by("pk").values_list("verdict", "degraded")
+        assert list(rows) == [("allow", False), ("allow", True), ("guard", True), ("block", True)]
 
 
 def test_obeys_an_edit_without_the_store(workspace, number, store_that_only_reads, monkeypatch):
