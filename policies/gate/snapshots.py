@@ -94,8 +94,11 @@ def for_credential(text: str) -> tuple[LoadedSnapshot, Credential]:
     digest = hashlib.sha256(text.encode()).hexdigest()
     endpoint = _by_credential.get(digest)
     if endpoint is not None:
-        loaded = for_endpoint(endpoint)
-        found = loaded.credential(text, digest)
+        try:
+            loaded = for_endpoint(endpoint)
+            found = loaded.credential(text, digest)
+        except NoSuchEndpoint:
+            found = None
         if found is not None:
             return loaded, found
     elif _unknown.get(digest, 0.0) > time.monotonic():

@@ -67,7 +67,7 @@ def serve(request: HttpRequest, work: Work, *, method: str = "POST") -> HttpResp
         response = _say_no(request, refusal)
     except outbound_judge.Unavailable as trouble:
         response = _say_no(request, refusals.unavailable(str(trouble)))
-    except snapshots.UnknownCredential:
+    except (snapshots.UnknownCredential, snapshots.NoSuchEndpoint):
         response = _say_no(request, Refused(401, Reason.UNKNOWN_KEY.value, "This credential has ended."))
     except DatabaseError as trouble:
         logger.error("The database does not answer (%s); an outbound request is refused.", trouble)

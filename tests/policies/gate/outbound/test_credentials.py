@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import keys, leaks, tokens, workspaces
 from accounts.models import ApiToken, AuditEntry, KeyLeak, UponaiKey
 from accounts.scoping import scoped
+from policies.gate import store
 from tests.factories import UPONAI_KEY, make_token, make_workspace, moment
 from tests.policies.gate.outbound.conftest import CALL, CHAT, DIAL, PEER, SITE, started
 
@@ -96,6 +97,15 @@ def test_a_key_works_on_its_web_site_by_any_port(gate, uponai, origin):
     assert response.status_code == 201
     assert response["Access-Control-Allow-Origin"] == origin
     assert response["Vary"] == "Origin"
+
+
+def test_a_credential_ends_with_its_workspaces_address(gate, uponai):
+    assert gate.post(CALL, DIAL).status_code == 201
+    type(gate.workspace).objects.filter(pk=gate.workspace.pk).update(endpoint="elsewhere")
+    store.publish_version(gate.workspace.pk, 999)
+
+    assert gate.post(CALL, DIAL).status_code == 401
+    assert gate.post(CALL, DIAL).status_code == 201
 
 
 def test_a_revoked_key_opens_nothing(gate, uponai):
