@@ -152,7 +152,7 @@ def load(workspace_id: int) -> LoadedSnapshot:
             tuple(workspaces.webhook_secrets(workspace_id, now)),
             checked_at,
             tokens=_tokens(now),
-            captcha_secrets={key.pk: _opened(key) for key in gate_keys if key.captcha_secret},
+            captcha_secrets=_captcha_secrets(gate_keys),
             captcha_site_keys={key.pk: key.captcha_site_key for key in gate_keys if key.captcha_site_key},
             answering={number.e164: answering for number in numbers if (answering := _answering(number)) != _PLAIN},
         )
@@ -224,7 +224,7 @@ def _approvals(now: datetime) -> dict[str, tuple[Approval, ...]]:
     rows = KycRecord.objects.filter(state__in=(KycRecord.State.APPROVED, KycRecord.State.EXPIRED))
     found: dict[str, tuple[Approval, ...]] = {}
     for reference, level, expires_at, state in rows.values_list("subject__reference", "level", "expires_at", "state"):
-        ends = expires_at or (now if state == KycRecord.State.EXPIRED else None)
+        ends = min(expires_at or now, now) if state == KycRecord.State.EXPIRED else expires_at
         found[reference] = (*found.get(reference, ()), Approval(level, _milliseconds(ends)))
     return found
 
@@ -244,6 +244,18 @@ _PLAIN: Final = Answering()
 def _answering(row: PhoneNumber) -> Answering:
     # After a closed number was opened again they are kept, and named, until UponAI shows them bound.
     return Answering(row.chained_webhook_url, row.chained_sms_webhook_url, tuple(row.answering_agents))
+
+
+def _captcha_secrets(gate_keys: list[PublicKey]) -> dict[int, str]:
+    """One that cannot be read lets no captcha of its key pass, and leaves everything else as it is."""
+    found = {}
+    for key in gate_keys:
+        try:
+            if key.captcha_secret:
+                found[key.pk] = _opened(key)
+        except encryption.CannotOpen as problem:
+            logger.error("The captcha secret of key %s cannot be read (%s): its captchas are refused.", key.pk, problem)
+    return found
 
 
 def _opened(row: PublicKey) -> str:

@@ -233,6 +233,18 @@ def test_rejects_while_the_workspaces_keys_cannot_be_read(workspace, number):
     assert response.json() == {"call_inbound": {"reject": True}, "chat_inbound": {"reject": True}}
 
 
+def test_goes_on_although_the_secret_of_a_captcha_cannot_be_read(workspace, number):
+    key = keys.mint_public_key(
+        workspace=workspace, name="shop", domains=["www.example.com"], channels=["chat"], acting_user=None, now=moment()
+    )
+    with scoped(workspace.pk):
+        PublicKey.objects.filter(pk=key.pk).update(captcha="recaptcha_v3", captcha_secret="v1.altered.altered")
+    snapshots.forget()
+
+    assert deliver(workspace, body(CANADIAN, call_id="call_1")).json() == ACCEPTED
+    assert snapshots.for_endpoint(workspace.endpoint).captcha_secret(key.pk) is None
+
+
 def test_refuses_a_body_larger_than_any_webhook(workspace, number):
     content = body(note="x" * 70_000)
 

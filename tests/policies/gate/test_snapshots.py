@@ -2,12 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 
+from accounts.models import KycRecord, Subject
+from accounts.scoping import scoped
 from policies.gate import snapshots
-from tests.factories import make_workspace
+from tests.factories import make_workspace, moment
 
 
 @pytest.mark.postgres
@@ -33,3 +36,15 @@ def test_loads_once_for_all_who_wait():
         loaded = [future.result() for future in waiting]
 
     assert len({id(one) for one in loaded}) == 1
+
+
+@pytest.mark.django_db
+def test_an_expired_approval_is_over_whatever_date_it_bears(workspace):
+    """It may have been ended before its time."""
+    with scoped(workspace.pk):
+        subject = Subject.objects.create(reference="ann", name="Ann")
+        KycRecord.objects.create(subject=subject, level=2, state="expired", expires_at=moment() + timedelta(days=1))
+
+    (approval,) = snapshots.load(workspace.pk).engine.subjects["ann"]
+
+    assert not approval.counts_at(int(moment().timestamp() * 1000) + 1000)
