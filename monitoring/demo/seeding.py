@@ -5,15 +5,18 @@ Every run brings the demo to the same state: what is there is left alone, what i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from redis.exceptions import RedisError
 
 from accounts.models import User, Workspace
 from monitoring.demo import cast, founding, history, phone_numbers
 from monitoring.demo.history import Written
+from policies.gate.rebuild import rebuild
 
 Tell = Callable[[str, int, int], None]
 """Hears which step is being worked at, how much of it is done, and how much there is."""
@@ -56,6 +59,8 @@ def seed(*, now: datetime, size: Size | None = None, tell: Tell = lambda step, d
     if not founding.is_founded(first):
         _complete_first(first, people, now=now)
     second = _found_second(people, opened_at=opened_at, now=now)
+    for workspace in (first, second):
+        _begin_counting(workspace, now=now)
     written = _write_histories(first, second, size=size, now=now, tell=tell)
     for workspace in (first, second):
         founding.note_use(workspace)
@@ -119,6 +124,12 @@ def _found_second(people: dict[str, User], *, opened_at: datetime, now: datetime
     founding.policies(workspace, cast.SECOND_POLICIES, acting_user=editor, now=opened_at)
     founding.mark_founded(workspace, acting_user=owner, now=now)
     return workspace
+
+
+def _begin_counting(workspace: Workspace, *, now: datetime) -> None:
+    """Before the made-up history is there: after it, counters that never were look like lost ones, and are full."""
+    with contextlib.suppress(RedisError):
+        rebuild(workspace.pk, now=now)
 
 
 def _write_histories(first: Workspace, second: Workspace, *, size: Size, now: datetime, tell: Tell) -> Written:

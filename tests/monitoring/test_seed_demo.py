@@ -22,9 +22,11 @@ from monitoring.demo.seeding import CannotSeed, Size, seed
 from monitoring.detection.series import Point, band
 from monitoring.ingest.rollups import HOUR
 from monitoring.models import Call, UsageBucket
+from policies.gate import rebuild, store
 from policies.models import CountryPolicy, Decision, PhoneNumber, SyncTarget
 from policies.sync import push
 from tests import servers
+from tests.policies.gate.charges import charge
 from tests.sandbox.conftest import API_KEY, Sandbox
 
 NOW = datetime(2026, 3, 12, 15, 40, tzinfo=UTC)
@@ -133,6 +135,12 @@ def test_usage_by_the_hour_is_what_the_raw_rows_say(demo):
     assert dict(counted) == dict(raw)
     assert calls["calls"] == Call.objects.count()
     assert abs(calls["cents"] - Call.objects.aggregate(cents=Sum("cost_cents"))["cents"]) < Decimal("0.01")
+
+
+def test_the_first_attempt_after_seeding_finds_room_in_the_counters(demo):
+    for workspace in Workspace.objects.all():
+        rebuild.rebuild(workspace.pk, now=NOW)
+        assert [usage.has_room for usage in store.look(workspace.pk, [charge()])] == [True]
 
 
 def test_a_second_run_adds_nothing(demo):
