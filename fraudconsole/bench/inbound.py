@@ -19,6 +19,7 @@ from fraudconsole.bench import callers, load, scratch
 from fraudconsole.bench.load import Load
 from fraudconsole.bench.measuring import Figures, Size, Skipped, Table, in_rounds, ratio
 from fraudconsole.bench.scratch import Place, free_port
+from fraudconsole.launcher import sequence
 from policies.models import Decision
 
 CALLERS = 5_000
@@ -26,7 +27,7 @@ STRANGERS = 250  # of them: from anywhere, and mostly turned away
 MOST_PER_SECOND = 4_000  # webhooks prepared per second of load; more answers than this would be repeats
 START_SECONDS = 30
 SETTLING_SECONDS = 0.2  # what wrk left unanswered is still being worked at
-THREADS = "8"
+THREADS = str(sequence.WEB_THREADS)
 APPLICATION = "fraudconsole.bench.wsgi:application"
 EMPTY, GATE, NAIVE, REST = "empty view", "the inbound door", "the same, naively", "the same, through DRF"
 TARGETS = (EMPTY, GATE, NAIVE, REST)
