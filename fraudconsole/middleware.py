@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, get_resolver
+from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from accounts.api.problems import KINDS, MEDIA_TYPE, PROBLEMS_PAGE
 
@@ -60,10 +61,16 @@ class HotDoors:
         if not request.path_info.startswith(HOT_PREFIXES):
             return self.get_response(request)
         try:
-            match = get_resolver(HOT_URLS).resolve(request.path_info)
+            match = _resolved(request.path_info)
         except Resolver404:
             return JsonResponse({"status": "error", "message": "There is no such path."}, status=404)
         return match.func(request, *match.args, **match.kwargs)
+
+
+@lru_cache(maxsize=1024)
+def _resolved(path: str) -> ResolverMatch:
+    """There are few hot paths, a handful for each workspace. Raises Resolver404, which is not remembered."""
+    return get_resolver(HOT_URLS).resolve(path)
 
 
 class _Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -103,8 +104,13 @@ def _signature_problem(
 
 def _signature_headers(request: HttpRequest) -> dict[str, str]:
     """Straight from WSGI's variables: Django would first make a mapping of every header there is."""
-    variables = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in settings.UPONAI_SIGNATURE_HEADERS}
-    return {name: request.META[variable] for name, variable in variables.items() if variable in request.META}
+    variables = _variables(tuple(settings.UPONAI_SIGNATURE_HEADERS))
+    return {name: request.META[variable] for name, variable in variables if variable in request.META}
+
+
+@cache
+def _variables(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, f"HTTP_{name.upper().replace('-', '_')}") for name in names)
 
 
 def _count_refused(workspace_id: int, problem: signature.SignatureProblem) -> None:

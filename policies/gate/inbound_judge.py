@@ -7,6 +7,7 @@ import hashlib
 import logging
 import uuid
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -101,14 +102,17 @@ def _answer(loaded: LoadedSnapshot, attempt: Attempt, verdict: Verdict, kind: Ve
     answering = loaded.answering.get(number.e164) if number else None
     # Those for messages are never unbound.
     agents = answering.agents if answering and attempt.channel == Channel.PHONE_CALL else ()
-    return orjson.dumps(
-        payloads.answer_inbound(
-            kind,
-            channel=attempt.channel,
-            guarded_agent=number.guarded_agent if number else None,
-            agents=agents,
+    guarded_agent = number.guarded_agent if number else None
+    if agents:
+        return orjson.dumps(
+            payloads.answer_inbound(kind, channel=attempt.channel, guarded_agent=guarded_agent, agents=agents)
         )
-    )
+    return _usual_answer(kind, attempt.channel, guarded_agent)
+
+
+@lru_cache(maxsize=1024)
+def _usual_answer(kind: VerdictKind, channel: Channel, guarded_agent: str | None) -> bytes:
+    return orjson.dumps(payloads.answer_inbound(kind, channel=channel, guarded_agent=guarded_agent))
 
 
 def _without_store(loaded: LoadedSnapshot, asked: Asked, key: AttemptKey) -> Answered:

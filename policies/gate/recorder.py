@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -255,10 +256,15 @@ def drain_refused(*, now: datetime) -> None:
                         rows.update(requests=requests)
 
 
+@cache
+def _longest(column: str) -> int | None:
+    longest: int | None = Decision._meta.get_field(column).max_length
+    return longest
+
+
 def _text(column: str, value: Any) -> str:
     """What a stranger sent, cut to the column; a value that is not text is shown as JSON."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
-    longest = Decision._meta.get_field(column).max_length
-    return text[:longest].replace("\x00", "�")
+    return text[: _longest(column)].replace("\x00", "�")
