@@ -11,7 +11,7 @@ from accounts.models import ApiToken, KycRecord, PublicKey, Subject
 from accounts.scoping import scoped
 from accounts.workspaces import bump_snapshot
 from policies import actions
-from policies.gate import captcha, recorder, snapshots, store
+from policies.gate import captcha, line, rebuild, recorder, snapshots, store
 from policies.gate.outbound import dials
 from policies.models import CountryPolicy, Decision, PhoneNumber
 from tests import verifier as verifiers
@@ -288,6 +288,23 @@ def test_a_token_that_was_revoked_opens_nothing_while_the_store_is_away(gate, up
 
     assert gate.post(CALL, DIAL | {"to_number": "+14155550143"}).status_code == 401
     assert len(calls(uponai)) == 1
+
+
+def test_refuses_in_words_while_the_store_comes_and_goes(gate, uponai, monkeypatch):
+    """Each time it was caught up with, another thread loses it again."""
+    catch_up = rebuild.rebuild
+
+    def lose_it_again(*arguments, **more):
+        catch_up(*arguments, **more)
+        line.note_trouble()
+
+    monkeypatch.setattr(rebuild, "rebuild", lose_it_again)
+
+    response = gate.post(CALL, DIAL)
+
+    assert (response.status_code, response.json()["code"]) == (503, "degraded")
+    assert "cannot count attempts now" in response.json()["message"]
+    assert started(uponai) == []
 
 
 def test_counts_in_the_store_what_was_let_through_while_it_could_not_write(gate, uponai):
