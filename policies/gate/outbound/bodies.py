@@ -137,6 +137,8 @@ def _check_types(given: Mapping[str, Any]) -> None:
     longest = (agent or {}).get("max_call_duration_ms")
     if longest is not None and (isinstance(longest, bool) or not isinstance(longest, int | float)):
         raise unprocessable("agent_override.agent.max_call_duration_ms", "is not a number.")
+    if longest is not None and longest <= 0:  # which somebody may read as no cap at all
+        raise unprocessable("agent_override.agent.max_call_duration_ms", "is not above zero.")
 
 
 def _chosen_by_page(given: Mapping[str, Any], key: KeySnapshot, channel: Channel) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def test_says_what_a_key_lacks(gate, uponai, path, facts, body, field):
         ({"agent_override": {"agent": []}}, "agent_override.agent"),
         ({"agent_override": {"agent": {"max_call_duration_ms": "9"}}}, "agent_override.agent.max_call_duration_ms"),
         ({"agent_override": {"agent": {"max_call_duration_ms": True}}}, "agent_override.agent.max_call_duration_ms"),
+        ({"agent_override": {"agent": {"max_call_duration_ms": 0}}}, "agent_override.agent.max_call_duration_ms"),
+        ({"agent_override": {"agent": {"max_call_duration_ms": -1}}}, "agent_override.agent.max_call_duration_ms"),
         ({"override_agent_id": 7}, "override_agent_id"),
         ({"override_agent_version": []}, "override_agent_version"),
         ({"retell_llm_dynamic_variables": []}, "retell_llm_dynamic_variables"),
