@@ -24,6 +24,15 @@ def client_address(request: HttpRequest) -> str:
     return str(address) if address is not None else ""
 
 
+def canonical(value: object) -> str | None:
+    """An address in its one spelling, as PostgreSQL takes it too; None for what is none."""
+    try:
+        address = ipaddress.ip_address(value.partition("%")[0].strip()) if isinstance(value, str) else None
+    except ValueError:
+        address = None
+    return None if address is None else str(getattr(address, "ipv4_mapped", None) or address)
+
+
 def _is_ours(address: Address) -> bool:
     return any(address in network for network in settings.TRUSTED_PROXIES)
 

@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import orjson
 import phonenumbers
-from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
+from django.db import Error as DatabaseFault
 from django.db.models import Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from accounts.addresses import canonical
 from accounts.models import PublicKey, Workspace
 from accounts.scoping import scoped
 from policies.engine.charging import GUARDED_SECONDS, prefix_of
@@ -32,7 +34,8 @@ logger = logging.getLogger(__name__)
 METADATA_VERSION = phonenumbers.__version__
 _PASSING: Final = frozenset({VerdictKind.ALLOW, VerdictKind.GUARD})
 _DIALLED: Final = frozenset({Channel.PHONE_CALL, Channel.SMS})
-_UNWRITABLE: Final = (DataError, IntegrityError, ValueError, TypeError, OverflowError)
+_TOO_LARGE: Final = "54"
+"""What PostgreSQL's codes begin with for what is larger or deeper than it can keep, now and later."""
 
 
 def facts(
@@ -66,7 +69,7 @@ def facts(
         "country": shown["peer"]["country"] or "",
         "number_class": shown["peer"]["number_class"],
         "flags": shown["peer"]["flags"],
-        "ip": attempt.ip if isinstance(attempt.ip, str) else None,
+        "ip": canonical(attempt.ip),
         "public_key": _text("public_key", attempt.public_key),
         "subject": _text("subject", attempt.subject),
         "call_reference": _text("call_reference", attempt.call_reference),
@@ -174,7 +177,7 @@ def drain(*, now: datetime) -> int:
                 total += written
                 if not seen:
                     break
-        except DatabaseError:
+        except DatabaseFault:
             logger.exception("The decisions of workspace %s could not be written; trying again.", workspace_id)
     return total
 
@@ -192,18 +195,35 @@ def _drain_some(workspace_id: int, *, now: datetime) -> tuple[int, int]:
             _set_aside(workspace_id, entry_id)
     try:
         called = _write(workspace_id, list(rows.values()))
-    except _UNWRITABLE:
-        called = {}
-        for entry_id, row in list(rows.items()):
-            try:
-                called |= _write(workspace_id, [row])
-            except _UNWRITABLE:
-                _set_aside(workspace_id, entry_id)
-                del rows[entry_id]
+    except Exception as trouble:
+        if not _is_of_a_row(trouble):
+            raise
+        called = _write_one_by_one(workspace_id, rows)
     store.note_known(workspace_id, called)
     if rows:
         store.drained(workspace_id, list(rows))
     return len(entries), len(rows)
+
+
+def _write_one_by_one(workspace_id: int, rows: dict[bytes, Decision]) -> dict[str, int]:
+    """As `_write`. What is refused for its own sake is set aside, and gone from `rows`."""
+    called: dict[str, int] = {}
+    for entry_id, row in list(rows.items()):
+        try:
+            called |= _write(workspace_id, [row])
+        except Exception as trouble:
+            if not _is_of_a_row(trouble):
+                raise
+            _set_aside(workspace_id, entry_id)
+            del rows[entry_id]
+    return called
+
+
+def _is_of_a_row(trouble: Exception) -> bool:
+    """Whether it would come again whenever the same is written; else the database cannot write anything just now."""
+    if isinstance(trouble, DataError | IntegrityError) or not isinstance(trouble, DatabaseFault):
+        return True
+    return str(getattr(trouble.__cause__, "sqlstate", None)).startswith(_TOO_LARGE)
 
 
 def _set_aside(workspace_id: int, entry_id: bytes) -> None:
@@ -230,7 +250,7 @@ def _relieve_and_leave(workspace_id: int) -> None:
 def _relieve(workspace_id: int) -> None:
     try:
         _drain_some(workspace_id, now=timezone.now())
-    except (RedisError, DatabaseError) as trouble:
+    except (RedisError, DatabaseFault) as trouble:
         logger.error("Decisions of workspace %s wait for a worker, and cannot be written: %s", workspace_id, trouble)
     finally:
         _relieving.release()

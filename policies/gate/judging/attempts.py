@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from accounts.addresses import canonical
 from policies.engine.types import Attempt
 from policies.gate.outbound.credentials import Caller
 
@@ -36,11 +36,7 @@ def _address(value: Any) -> Any:
     """In its one spelling. What is none stays something: whoever sends it shares the counter of unknown addresses."""
     if value is None:
         return None
-    try:
-        address = ipaddress.ip_address(value.partition("%")[0].strip()) if isinstance(value, str) else None
-    except ValueError:
-        address = None
-    return NO_ADDRESS if address is None else str(getattr(address, "ipv4_mapped", None) or address)
+    return canonical(value) or NO_ADDRESS
 
 
 def _short(value: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from accounts.addresses import canonical
 from accounts.scoping import scoped
 from policies.engine.types import Attempt, Direction
 from policies.gate.outbound_judge import Outbound
@@ -28,7 +29,7 @@ def row_of(outbound: Outbound, attempt: Attempt, *, credential: str, now: dateti
         from_number=verdict.number.e164 if verdict.number else "",
         to_number=verdict.peer.e164 or "",
         country=verdict.peer.country or "",
-        ip=attempt.ip if isinstance(attempt.ip, str) else None,
+        ip=canonical(attempt.ip),
         public_key=_text("public_key", attempt.public_key),
         subject=_text("subject", attempt.subject),
         charges=[charge.as_list() for charge in verdict.charges],

@@ -1,16 +1,19 @@
 """The recorder: what the live store holds becomes rows, once, whole, and whatever happens to the store."""
 
+import dataclasses
 import time
 import uuid
 from datetime import timedelta
 
 import orjson
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
+from psycopg.errors import ProgramLimitExceeded
 
 from accounts.models import PublicKey
 from accounts.scoping import scoped
-from policies.engine.types import Attempt, Channel, Counts, Direction
+from policies.engine.decide import decide
+from policies.engine.types import Attempt, Channel, Counts, Direction, Snapshot
 from policies.gate import judge, loading, rebuild, recorder, store
 from policies.models import Decision, KnownPrefix, RefusedWebhook
 from tests.factories import make_phone_number, make_policy, make_workspace, moment
@@ -51,7 +54,96 @@ def test_sets_aside_only_the_row_that_the_database_refuses(workspace):
     assert store.undrained(workspace.pk) == []
 
 
-def test_keeps_what_cannot_be_written_now_and_records_for_the_others(workspace, caplog):
+def _facts(**changes):
+    """The facts of a decision as the store would hold them."""
+    attempt = Attempt(Direction.INBOUND, Channel.PHONE_CALL, from_number="+14155550101", to_number=OUR_NUMBER)
+    attempt = dataclasses.replace(attempt, ip=changes.pop("ip", None))
+    facts = recorder.facts(
+        attempt,
+        decide(attempt, Snapshot(workspace_id=1, version=1, home_country="US")),
+        decision_id=uuid.uuid4(),
+        at=moment(),
+    )
+    return facts | changes
+
+
+def _put(workspace, facts):
+    store.connection().xadd(store._key(workspace.pk, "decisions"), {"decision": orjson.dumps(facts)})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        (" 192.0.2.1 ", "192.0.2.1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("not an address", None),
+        ("192.0.2.1\x00", None),
+        ("192.0.2.0/24", None),
+        ("", None),
+        (7, None),
+        (False, None),
+        (None, None),
+    ],
+)
+def test_keeps_an_address_in_its_one_spelling_and_nothing_that_is_none(workspace, given, kept):
+    facts = _facts(ip=given)
+    assert facts["ip"] == kept
+    _put(workspace, facts)
+
+    assert recorder.drain(now=moment()) == 1
+    with scoped(workspace.pk):
+        assert Decision.objects.get().ip == kept
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"ip": "not an address"},
+        {"ip": "fe80::1%eth0"},
+        {"trace": [{"value": "half\x00done"}]},
+        {"subject": "nul\x00"},
+        {"country": "longer than it may be"},
+        {"policy_id": 2**70 // 2**7},
+        {"latency_us": "fast"},
+        {"reserved_micro": -1},
+        {"verdict": None},
+        {"verdict": ["block"]},
+        {"decision_id": "none"},
+        {"subject": {"an": "object"}},
+    ],
+    ids=str,
+)
+def test_no_row_that_is_refused_holds_up_the_others(workspace, bad):
+    _put(workspace, _facts(call_reference="before"))
+    _put(workspace, _facts(call_reference="bad") | bad)
+    _put(workspace, _facts(call_reference="after"))
+
+    recorder.drain(now=moment())
+
+    assert store.undrained(workspace.pk) == []
+    with scoped(workspace.pk):
+        assert {"before", "after"} <= {row.call_reference for row in Decision.objects.all()}
+
+
+def test_what_is_larger_than_postgresql_can_keep_holds_up_nothing(workspace):
+    for reference in ("before", "huge", "after"):
+        _put(workspace, _facts(call_reference=reference))
+
+    def refuse(execute, sql, parameters, many, context):
+        if "INSERT" in sql and "huge" in str(parameters):
+            raise OperationalError("the row is too large") from ProgramLimitExceeded()
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(refuse):
+        assert recorder.drain(now=moment()) == 2
+    assert store.undrained(workspace.pk) == []
+
+
+@pytest.mark.parametrize("trouble", [OperationalError, InterfaceError])
+def test_keeps_what_cannot_be_written_now_and_records_for_the_others(workspace, caplog, trouble):
     other, others_number = make_workspace(), "+14155550199"
     for where, number in ((workspace, OUR_NUMBER), (other, others_number)):
         make_phone_number(where, number)
@@ -59,7 +151,7 @@ def test_keeps_what_cannot_be_written_now_and_records_for_the_others(workspace, 
 
     def away(execute, sql, parameters, many, context):
         if "INSERT" in sql and OUR_NUMBER in parameters:
-            raise OperationalError("the disk is full")
+            raise trouble("the disk is full")
         return execute(sql, parameters, many, context)
 
     with connection.execute_wrapper(away):
