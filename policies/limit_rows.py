@@ -19,7 +19,7 @@ from policies.engine.limits import (
     Measure,
 )
 from policies.limit_input import INBOUND, MADE_FOR, limits_of
-from policies.limit_words import HINTS, TITLES, in_words
+from policies.limit_words import TITLES, hint, in_words, key_hint
 from policies.models import PhoneNumber
 
 FRAUD_PROTECTION: Final = frozenset({LimitName.IP_DESTINATION, LimitName.IP_DESTINATION_DAY})
@@ -89,7 +89,7 @@ def of_key(workspace_id: int, key: PublicKey | None) -> list[LimitRow]:
     for name in TITLES:
         if name in MADE_FOR["outbound"]:
             limit, source = wider.of_key(key, name)
-            rows.append(_row(name, limit, _said(name, limit, source)))
+            rows.append(_row(name, limit, _said(name, limit, source), key_hint(name)))
     return rows
 
 
@@ -121,7 +121,7 @@ def _said(name: LimitName, limit: Limit | None, source: str) -> str:
     return in_words(name, limit) if source == "factory" else f"{in_words(name, limit)} (set in the {source})"
 
 
-def _row(name: LimitName, usual: Limit | None, said: str) -> LimitRow:
+def _row(name: LimitName, usual: Limit | None, said: str, also: str = "") -> LimitRow:
     measure = MEASURES[name]
     return LimitRow(
         name=name.value,
@@ -129,6 +129,6 @@ def _row(name: LimitName, usual: Limit | None, said: str) -> LimitRow:
         measure=measure.value,
         usual=(usual.limit, usual.window_seconds) if usual else None,
         usual_words=said,
-        hint=HINTS.get(name, ""),
+        hint=also or hint(name),
         exact_up_to=LARGEST_LOGGED if measure is Measure.ATTEMPTS else None,
     )

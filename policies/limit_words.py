@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from policies.engine.limits import MEASURES, Limit, LimitName, Measure
+from policies.engine.limits import DAY, HOUR, MEASURES, Limit, LimitName, Measure
 from policies.engine.sentences import LIMIT_WORDS
 
 _ORDER: Final = (
@@ -23,7 +24,7 @@ TITLES: Final = MappingProxyType(
     | {LimitName.CALL_SECONDS: "Longest call"}
 )
 """In the order in which a form shows them."""
-HINTS: Final = MappingProxyType(
+_HINTS: Final = MappingProxyType(
     {
         LimitName.IP_DESTINATION: "Fraud protection, with the next one",
         LimitName.IP: "An IPv6 address counts with its /64",
@@ -32,6 +33,21 @@ HINTS: Final = MappingProxyType(
         LimitName.RUNNING_NEW_PREFIX: "Until a call to it was good, or a day has passed",
     }
 )
+PEOPLE_BEHIND_ONE_ADDRESS: Final = 2000
+MANY_BEHIND_ONE_ADDRESS: Final[Mapping[LimitName, Limit]] = MappingProxyType(
+    {
+        LimitName.IP: Limit(2000, HOUR),
+        LimitName.DESTINATIONS_PER_IP: Limit(2000, HOUR),
+        LimitName.COUNTRIES_PER_IP: Limit(10, DAY),
+        LimitName.SUBJECT: Limit(3, HOUR),
+        LimitName.KEY: Limit(2000, HOUR),
+        LimitName.RUNNING_KEY: Limit(50),
+        LimitName.SPEND_KEY: Limit(700, DAY),
+    }
+)
+"""For a key of which so many people behind one address make one call each within an hour. The address tells them no
+longer apart, so the captcha and the end user have to: calls of 90 seconds keep 50 lines busy, and at home cost at most
+35 cents when they last as long as they may."""
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -51,3 +67,14 @@ def in_words(name: LimitName, limit: Limit | None) -> str:
         return duration(limit.limit)
     amount = f"${limit.limit:,.10g}" if measure is Measure.MONEY else f"{limit.limit:,.10g}"
     return f"{amount} at once" if measure is Measure.RUNNING else f"{amount} in {duration(limit.window_seconds)}"
+
+
+def hint(name: LimitName) -> str:
+    return _HINTS.get(name, "")
+
+
+def key_hint(name: LimitName) -> str:
+    """As on a key's own page, with what it takes where one address is many people."""
+    limit = MANY_BEHIND_ONE_ADDRESS.get(name)
+    crowd = f"Many people behind one address: {in_words(name, limit)}" if limit else ""
+    return ". ".join(filter(None, (hint(name), crowd)))
