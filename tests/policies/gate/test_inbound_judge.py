@@ -52,6 +52,13 @@ def test_keeps_no_answer_for_ever(workspace, number):
     assert all(0 < store.connection().ttl(key) <= store.ANSWER_BY_ID_SECONDS for key in keys)
 
 
+def test_takes_a_message_for_no_retry_of_a_call_of_the_same_name(workspace, number):
+    message = body(CANADIAN, chat_id="one").replace(b"call_inbound", b"chat_inbound")
+
+    assert deliver(workspace, body(JAMAICAN, call_id="one")).json() == REJECTED
+    assert deliver(workspace, message).json() == {"chat_inbound": {}}
+
+
 def test_counts_the_providers_wait_from_the_last_retry(workspace, number):
     deliver(workspace, body(JAMAICAN))
     (answer,) = store.connection().keys("*:answer:pair:*")

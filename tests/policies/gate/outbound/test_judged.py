@@ -11,7 +11,7 @@ from accounts.models import ApiToken, KycRecord, PublicKey, Subject
 from accounts.scoping import scoped
 from accounts.workspaces import bump_snapshot
 from policies import actions
-from policies.gate import captcha, line, rebuild, recorder, snapshots, store
+from policies.gate import captcha, line, outbound_judge, rebuild, recorder, snapshots, store
 from policies.gate.outbound import dials
 from policies.models import CountryPolicy, Decision, PhoneNumber
 from tests import verifier as verifiers
@@ -121,6 +121,29 @@ def test_a_request_that_comes_again_needs_no_second_captcha(gate, uponai, guarde
 
     assert (first.status_code, again.content, with_another.content) == (201, first.content, first.content)
     assert len(verifier.asked) == 1
+
+
+def test_counts_an_address_once_although_it_is_looked_at_twice(gate, uponai, guarded_key, verifier):
+    """Before the captcha is verified, and when all is counted."""
+    change_key(gate, guarded_key, limits={"ip": {"limit": 2, "window": 600}})
+
+    answers = [gate.page(CALL, guarded_key, {"to_number": PEER, "recaptcha_token": verifier.token()}) for _ in range(3)]
+
+    assert [response.status_code for response in answers] == [201, 201, 429]
+    assert len(verifier.asked) == 2
+
+
+def test_a_captcha_that_a_backend_sends_along_is_none(gate, uponai):
+    with scoped(gate.workspace.pk):
+        policy = CountryPolicy.objects.get()
+        rules = policy.current_revision.outbound | {"captcha": True}
+        actions.edit_country_policy(policy=policy, outbound=rules, acting_user=None, now=moment(), reason="a test")
+    snapshots.forget()
+
+    response = gate.post(CALL, DIAL | {"recaptcha_token": "made-up"})
+
+    assert (response.status_code, response.json()["code"]) == (403, "captcha_required")
+    assert gate.dials() == []
 
 
 def test_dials_nobody_while_the_verifier_is_away(gate, uponai, guarded_key, verifier):
@@ -244,6 +267,14 @@ def test_limits_the_pair_of_address_and_destination(gate, uponai):
     assert gate.page(SMS, key, {"to_number": PEER}, ip="203.0.113.99").status_code == 200
 
 
+def test_a_call_counts_as_running_no_longer_than_it_may_last(gate, uponai):
+    assert gate.page(CALL, gate.key(), {"to_number": PEER}).status_code == 201
+
+    (running,) = store.connection().keys("*:count:running_key:*")
+    ((_, ends_at),) = store.connection().zrange(running, 0, -1, withscores=True)
+    assert ends_at <= (moment().timestamp() + 180) * 1000
+
+
 def test_tells_a_backend_which_limit_it_was(gate, uponai):
     answers = [gate.post(SMS, DIAL, X_End_User_IP="198.51.100.9") for _ in range(4)]
 
@@ -330,6 +361,16 @@ def test_counts_by_the_rows_while_the_store_is_away(gate, uponai, nobody_listens
     (dial,) = gate.dials()
     assert dial.counted_by_database
     assert dial.state == "done"
+    with scoped(gate.workspace.pk):
+        assert set(Decision.objects.values_list("verdict", "degraded")) == {("allow", True), ("block", True)}
+
+
+def test_judges_by_no_snapshot_that_is_too_old(gate, uponai, nobody_listens, monkeypatch):
+    assert gate.post(CALL, DIAL).status_code == 201
+    monkeypatch.setattr(outbound_judge, "OLDEST_SNAPSHOT_SECONDS", 0)
+
+    assert gate.post(CALL, DIAL).status_code == 503
+    assert len(calls(uponai)) == 1
 
 
 def test_the_same_key_is_the_same_request_while_the_store_is_away(gate, uponai, nobody_listens):
