@@ -261,6 +261,10 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "fraudconsole.gate_openapi.describe_gate",
+    ],
     # Each of these is a list of its own though all are called scope.
     "ENUM_NAME_OVERRIDES": {
         "HoldScope": "policies.models.Hold.Scope",

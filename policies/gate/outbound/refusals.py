@@ -35,6 +35,19 @@ _STATUS: Final = MappingProxyType(
     | dict.fromkeys((Reason.RATE_LIMITED, Reason.SPEND_CAP_REACHED, Reason.CONCURRENCY_CAP_REACHED), 429)
     | {Reason.DEGRADED: 503}
 )
+REQUEST_CODES: Final = MappingProxyType(
+    {
+        "invalid_request": 422,
+        "body_too_large": 413,
+        "method_not_allowed": 405,
+        "idempotency_key_running": 409,
+        "chat_not_started_here": 403,
+        "token_required": 403,
+        "gate_key_required": 403,
+        "unknown_decision": 404,
+    }
+)
+"""What a backend is told beside the reasons of a verdict, with its status: the request is not one to be judged."""
 UNAUTHORISED: Final = 401
 """From UponAI it says that the workspace's own key is wrong: no fault of whoever asks."""
 _FORBIDDEN: Final = 403
@@ -61,6 +74,11 @@ _PAGE_WORDS: Final = MappingProxyType(
         "invalid_number": "This is not a phone number that can be called. Write it with its country: +14155550100.",
     }
 )
+PAGE_CODES: Final = tuple(_PAGE_WORDS)
+
+
+def status_of(reason: Reason) -> int:
+    return _STATUS.get(reason, _FORBIDDEN)
 
 
 class Refused(Exception):
@@ -90,7 +108,7 @@ class Refused(Exception):
     @classmethod
     def by_verdict(cls, verdict: Verdict, decision_id: uuid.UUID) -> Refused:
         reason = verdict.reason or Reason.DEGRADED
-        status = _STATUS.get(reason, _FORBIDDEN)
+        status = status_of(reason)
         retry_after = max(1, verdict.retry_after_seconds or RETRY_SECONDS) if status == 429 else None
         return cls(status, reason.value, sentence(verdict), retry_after=retry_after, decision_id=decision_id)
 

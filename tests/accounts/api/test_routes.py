@@ -101,7 +101,8 @@ def test_describes_itself_without_a_warning(tmp_path):
     schema = yaml.safe_load((tmp_path / "schema.yml").read_text())
     assert schema["components"]["schemas"]["Reason"]["enum"] == [reason.value for reason in Reason]
     assert schema["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
-    for path, operations in schema["paths"].items():
+    ours = {path: operations for path, operations in schema["paths"].items() if path.startswith("/api/v1/")}
+    for path, operations in ours.items():
         for operation in operations.values():
             assert operation["security"] == [{"token": []}], path
             problem = operation["responses"]["401"]["content"]["application/problem+json"]
