@@ -236,6 +236,7 @@ CELERY_BEAT_SCHEDULE = {
     "retire public keys": {"task": "policies.tasks.retire_public_keys", "schedule": 60.0, "options": {"expires": 60}},
     "roll up": {"task": "monitoring.tasks.roll_up", "schedule": 2.0, "options": {"expires": 10}},
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
+    "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},
     "forget events": {"task": "monitoring.tasks.forget_events", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

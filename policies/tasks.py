@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import keys
 from policies import bells, calls_to_end, holds, lists, opens, running_calls
-from policies.gate import recorder, snapshots
+from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
 from policies.sync import push
 
@@ -103,3 +103,9 @@ def record_decisions(**_: object) -> None:
 @shared_task
 def publish_snapshots(**_: object) -> None:
     snapshots.publish_all()
+
+
+@shared_task
+def forget_attempts(**_: object) -> None:
+    while retention.forget_old(now=timezone.now()):
+        pass

@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 MESSAGES: Final = (Limit(20, MINUTE), Limit(200, DAY))
 """Of one chat. Each message costs money, and a chat that was let through would otherwise be a way around the limits."""
 
+NO_SUCH_CHAT: Final = "The gate did not start such a chat, or so long ago that it is forgotten. Start a new one."
+
 _DECIDED_AT_START: Final = frozenset({Check.CAPTCHA, Check.LIMITS, Check.CAPS})
 
 
@@ -74,7 +76,7 @@ def _chat(caller: Caller, chat_id: str) -> Dial:
             subject=caller.subject or "",
         ).first()
     if row is None:
-        raise Refused(403, "chat_not_started_here", "The gate did not start such a chat.", tells_page=True)
+        raise Refused(403, "chat_not_started_here", NO_SUCH_CHAT, tells_page=True)
     return row
 
 

@@ -1,0 +1,41 @@
+"""What the gate forgets: requests to judge that are not repeated any more, and attempts that nothing needs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db.models import QuerySet
+
+from accounts.models import Workspace
+from accounts.scoping import scoped
+from policies.gate.judging import repeats
+from policies.models import Dial, JudgedRequest
+
+DIALS_KEPT: Final = timedelta(days=90)
+"""Numbers, addresses and end users stand in them. So long UponAI may still correct what a call did cost, a complaint
+may ask what was started, and a chat may go on; no limit looks back as far, and decisions tell the rest."""
+AT_ONCE: Final = 500
+"""Little enough that nobody who wants to write has to wait for it, on SQLite too."""
+
+_KNOWN: Final = (Dial.State.DONE, Dial.State.NEVER)
+
+
+def forget_old(*, now: datetime) -> int:
+    """Deletes a batch of each workspace. Answers how many rows."""
+    total = 0
+    for workspace_id in Workspace.objects.order_by("pk").values_list("pk", flat=True):
+        with scoped(workspace_id):
+            total += sum(_forget_some(rows) for rows in _old(now))
+    return total
+
+
+def _old(now: datetime) -> list[QuerySet[Any]]:
+    """A dial that is still looked for, or that the live store is yet to be told of, is needed however old it is."""
+    dials = Dial.objects.filter(at__lt=now - DIALS_KEPT, state__in=_KNOWN, due_at=None, counted_by_database=False)
+    return [JudgedRequest.objects.filter(at__lt=now - repeats.KEPT_FOR), dials]
+
+
+def _forget_some(rows: QuerySet[Any]) -> int:
+    ids = list(rows.order_by("at").values_list("pk", flat=True)[:AT_ONCE])
+    return rows.filter(pk__in=ids).delete()[0] if ids else 0
