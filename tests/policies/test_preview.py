@@ -117,3 +117,14 @@ def test_sees_an_edit_within_a_second(demo, monkeypatch):
 def test_refuses_a_workspace_that_is_none():
     with pytest.raises(CommandError, match="no workspace 'nowhere'"):
         call_command("preview", "--workspace", "nowhere", "--stream")
+
+
+def test_says_that_limits_and_caps_are_not_looked_at(monkeypatch, demo, capsys):
+    (answer,) = preview(monkeypatch, lines(TO_CANADA | {"channel": "phone_call", "ip": "192.0.2.1"}))
+
+    assert answer["verdict"] == "allow"
+    outcomes = {line["check"]: line["outcome"] for line in answer["trace"]}
+    assert (outcomes["limits"], outcomes["caps"]) == ("not_evaluated", "not_evaluated")
+    with pytest.raises(SystemExit):
+        call_command("preview", "--help")
+    assert "limits and caps are not_evaluated" in " ".join(capsys.readouterr().out.split())

@@ -21,7 +21,11 @@ RECHECK_SECONDS = 1.0
 
 
 class Command(BaseCommand):
-    help = "Says what the gate would decide. Reads attempts as JSON lines, answers each with its verdict."
+    help = (
+        "Says what the gate would decide. Reads attempts as JSON lines, answers each with its verdict. The live store "
+        "is not asked for each line, so limits and caps are not_evaluated: for one attempt with its counts, use "
+        "POST /api/v1/decisions/preview/ or the page “Test a call”."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workspace", required=True, metavar="SLUG")
