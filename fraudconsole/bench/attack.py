@@ -157,7 +157,9 @@ async def _submit_all(
         ((attempt.submission.at, group, attempt) for group, attempts in found.items() for attempt in attempts),
         key=lambda entry: entry[0],
     )
-    async with httpx.AsyncClient(base_url=running.url, timeout=30, limits=httpx.Limits(max_connections=60)) as client:
+    # A connection each, as from different browsers: one kept open may be closed by the server when it is used again.
+    connections = httpx.Limits(max_connections=60, max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=running.url, timeout=30, limits=connections) as client:
         started = time.monotonic()
         under_way = []
         for at, group, attempt in due:

@@ -52,7 +52,7 @@ def _ask_and_tell(asking: Asking, answers: Queue[Counter[str]]) -> None:
 
 async def _ask_for_calls(asking: Asking) -> Counter[str]:
     heard: Counter[str] = Counter()
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=asking.url, timeout=PATIENCE_SECONDS, limits=limits) as client:
         started = time.monotonic()
         under_way = []
