@@ -194,8 +194,8 @@ KEY_DEFAULTS: Final[Limits] = MappingProxyType(
         LimitName.RUNNING_KEY: Limit(5),
         LimitName.RUNNING_NEW_PREFIX: Limit(1),
         LimitName.SPEND_KEY: Limit(25, DAY),
-        LimitName.SPEND_NEW_DESTINATIONS: Limit(4, DAY),
-        LimitName.SPEND_NEW_COUNTRY: Limit(2, DAY),
+        LimitName.SPEND_NEW_DESTINATIONS: Limit(3, DAY),
+        LimitName.SPEND_NEW_COUNTRY: Limit(1.5, DAY),
         LimitName.CALL_SECONDS: Limit(180),
     }
 )

@@ -67,14 +67,14 @@ FAILURES = [
         "in 3 h 2 min, when spending of the last day falls below $25",
     ),
     (
-        {"spend_new_country:new": Usage(1_800_001, 3_600_000)},
+        {"spend_new_country:new": Usage(1_300_001, 3_600_000)},
         ("block", "spend_cap_reached", 3600),
         (
             "caps",
-            "spend_new_country: $1.81 in 1 day, new destinations and $0.60 for this one",
-            "$2 in 1 day, new destinations",
+            "spend_new_country: $1.31 in 1 day, new destinations and $0.60 for this one",
+            "$1.50 in 1 day, new destinations",
         ),
-        "in 1 h, when spending of the last day falls below $2",
+        "in 1 h, when spending of the last day falls below $1.50",
     ),
 ]
 
