@@ -114,6 +114,8 @@ def _verdict(
     kind = enforced[0].effect if enforced else VerdictKind.ALLOW
     reasons = tuple(dict.fromkeys([result.reason for result in enforced if result.reason is not None]))
     would_be = min(failed, key=_strength) if len(enforced) < len(failed) else None
+    if would_be is not None and _strength(would_be) >= STRENGTH[kind]:
+        would_be = None  # what was merely observed changes nothing
     if kind in LOST:
         seconds, micro = None, 0
     elif kind is VerdictKind.GUARD:
@@ -126,7 +128,7 @@ def _verdict(
         trace=tuple(trace),
         counterfactuals=_counterfactuals(enforced) if enforced else (),
         policy=PolicyReference(policy.id, policy.revision) if policy else None,
-        degraded=Reason.DEGRADED in reasons,
+        degraded=Reason.DEGRADED in reasons or any(result.held_back for result in failed),
         direction=question.attempt.direction,
         number=question.number,
         hold_id=_first_hold(enforced) if enforced else None,

@@ -22,6 +22,7 @@ STRENGTH: Final = MappingProxyType(
 )
 LOST: Final = frozenset({VerdictKind.BLOCK, VerdictKind.CHALLENGE})
 NO_ADDRESS: Final = "no IP address was told, so IP limits are skipped"
+HELD_BACK: Final = "held back while the live store is away or recovers"
 _REASONS: Final = MappingProxyType(
     {
         Measure.ATTEMPTS: Reason.RATE_LIMITED,
@@ -88,16 +89,24 @@ def _size(charge: Charge) -> float:
 
 def _failed(open_check: Pending, short: Sequence[tuple[Charge, Usage]]) -> CheckResult:
     charge, usage = min(short, key=_severity)
+    held_back = _is_held_back(charge, usage)
+    told = _told(open_check, charge, usage)
     return CheckResult(
         open_check.check,
         TraceOutcome.FAIL,
-        _told(open_check, charge, usage),
+        f"{told}; {HELD_BACK}" if held_back else told,
         _shown_limit(charge),
         _REASONS[charge.measure],
         VerdictKind.GUARD if charge.guards else VerdictKind.BLOCK,
         _when(charge, usage, [one for one in short if one[0].enforced == charge.enforced]),
         observed=not charge.enforced,
+        held_back=held_back,
     )
+
+
+def _is_held_back(charge: Charge, usage: Usage) -> bool:
+    """It waits although its count leaves room: lost counters are full for a while, and without the store less passes."""
+    return usage.wait_ms > 0 and usage.used + max(charge.amount, 1) <= _size(charge)
 
 
 def _told(open_check: Pending, charge: Charge, usage: Usage) -> str:
@@ -163,10 +172,13 @@ def settle(shown: Mapping[str, Any], charges: Sequence[Charge], usages: Sequence
     enforced = [line for line in failed if not line.observed]
     settled = dict(shown)
     settled["trace"] = [line.as_dict() if isinstance(line, CheckResult) else line for line in lines]
+    settled["degraded"] = shown["degraded"] or any(line.held_back for line in failed)
     if enforced:
         settled |= _decided(shown, enforced)
     if len(enforced) < len(failed) or "would_be" in shown:
         settled["would_be"] = _would_be(shown, failed)
+        if _rank(settled["would_be"]) >= _rank(settled):
+            del settled["would_be"]
     return settled
 
 
@@ -199,4 +211,8 @@ def _in_order(shown: Mapping[str, Any], kind: VerdictKind, enforced: Sequence[Ch
 def _would_be(shown: Mapping[str, Any], failed: Sequence[CheckResult]) -> dict[str, Any]:
     earlier = shown.get("would_be") or {"verdict": shown["verdict"], "reason": shown["reason"]}
     found = [{"verdict": line.effect.value, "reason": line.reason.value if line.reason else None} for line in failed]
-    return dict(min([earlier, *found], key=lambda one: STRENGTH[VerdictKind(str(one["verdict"]))]))
+    return dict(min([earlier, *found], key=_rank))
+
+
+def _rank(shown: Mapping[str, Any]) -> int:
+    return STRENGTH[VerdictKind(shown["verdict"])]

@@ -204,6 +204,7 @@ class CheckResult:
     counterfactual: Mapping[str, Any] | None = None
     holds: tuple[int, ...] = ()  # the ids of those that it failed for
     observed: bool = False  # it failed where failing is only observed
+    held_back: bool = False  # it failed for counters that cannot be relied on now
 
     def as_dict(self) -> dict[str, Any]:
         line = {

@@ -109,7 +109,7 @@ def decide_and_spend(
 
 
 def look(loaded: LoadedSnapshot, attempt: Attempt, *, now: datetime) -> Verdict:
-    """What the verdict would be. Counters are read, not spent; where the store is away they are not evaluated."""
+    """What the verdict would be. Counters are read, not spent; where the store is away it is marked degraded."""
     at_ms = int(now.timestamp() * 1000)
     verdict = decide(attempt, loaded.engine, at_ms=at_ms)
     if not verdict.charges or not _passes(verdict):
@@ -119,7 +119,7 @@ def look(loaded: LoadedSnapshot, attempt: Attempt, *, now: datetime) -> Verdict:
         usages = store.look(loaded.workspace_id, verdict.charges, prefix=prefix, is_known=is_known)
     except RedisError as trouble:
         logger.warning("The live store does not answer (%s); the limits are not looked at.", trouble)
-        return verdict
+        return dataclasses.replace(verdict, degraded=True)
     return decide(attempt, loaded.engine, Counts(usages=usages), at_ms=at_ms)
 
 

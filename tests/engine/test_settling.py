@@ -93,6 +93,14 @@ def test_says_which_limit_is_reached_and_when_there_is_room_again(
     assert judged.counterfactuals[0]["seconds"] == judged.retry_after_seconds
 
 
+def test_says_so_where_less_passes_than_the_limit_because_the_counters_cannot_be_relied_on() -> None:
+    held_back = counted({"destination": Usage(0, 600_000)})
+    reached = counted({"destination": Usage(5, 600_000)})
+
+    assert held_back.trace[8].value == "destination: 0 in 15 min; held back while the live store is away or recovers"
+    assert (held_back.reason, held_back.degraded, reached.degraded) == ("rate_limited", True, False)
+
+
 def test_tells_the_tightest_limit_of_what_passes() -> None:
     verdict = counted({"ip": Usage(30), "destination": Usage(4), "spend_key": Usage(20_000_000)})
 
@@ -223,4 +231,4 @@ def test_settles_to_the_same_verdict_as_deciding_with_the_counts(
 
     assert settle(stored, unsettled.charges, found) == json.loads(json.dumps(decided.as_dict()))
     assert decided.charges == unsettled.charges
-    assert not decided.degraded
+    assert decided.degraded == any(line.held_back for line in decided.trace)
