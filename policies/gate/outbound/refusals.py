@@ -11,7 +11,7 @@ import orjson
 from django.http import HttpResponse
 
 from policies.engine.sentences import sentence
-from policies.engine.types import Reason, Verdict
+from policies.engine.types import Reason, Verdict, VerdictKind
 
 DECISION_HEADER: Final = "X-Decision-Id"
 RETRY_HEADER: Final = "x-should-retry"
@@ -84,6 +84,7 @@ def status_of(reason: Reason) -> int:
 class Refused(Exception):
     """A request that is answered with no. `code` is stable, `message` for people.
 
+    `page_code`: what a web page is told, where its reason alone does not say it.
     `tells_page`: the message says nothing of the rules, so that a web page may be told it as it is.
     """
 
@@ -96,6 +97,7 @@ class Refused(Exception):
         tells_page: bool = False,
         retry_after: int | None = None,
         decision_id: uuid.UUID | None = None,
+        page_code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -104,18 +106,28 @@ class Refused(Exception):
         self.tells_page = tells_page
         self.retry_after = retry_after
         self.decision_id = decision_id
+        self.page_code = page_code
 
     @classmethod
     def by_verdict(cls, verdict: Verdict, decision_id: uuid.UUID) -> Refused:
         reason = verdict.reason or Reason.DEGRADED
         status = status_of(reason)
         retry_after = max(1, verdict.retry_after_seconds or RETRY_SECONDS) if status == 429 else None
-        return cls(status, reason.value, sentence(verdict), retry_after=retry_after, decision_id=decision_id)
+        # A verifier that is away: another captcha, which a challenge would ask for, would not be verified either.
+        is_unverified = reason is Reason.CAPTCHA_FAILED and verdict.verdict is VerdictKind.BLOCK
+        return cls(
+            status,
+            reason.value,
+            sentence(verdict),
+            retry_after=retry_after,
+            decision_id=decision_id,
+            page_code="try_later" if is_unverified else None,
+        )
 
     def body(self, *, to_page: bool) -> dict[str, Any]:
         code, message = self.code, self.message
         if to_page:
-            code = _PAGE_CODES.get(code) or _PAGE_CODES_BY_STATUS.get(self.status, "blocked")
+            code = self.page_code or _PAGE_CODES.get(code) or _PAGE_CODES_BY_STATUS.get(self.status, "blocked")
             message = message if self.tells_page else _PAGE_WORDS[code]
         decision_id = str(self.decision_id) if self.decision_id else None
         return {"status": "error", "message": message, "code": code, "decision_id": decision_id}

@@ -105,7 +105,7 @@ def test_starts_no_call_or_message_while_the_verifier_is_down(gate, key, uponai,
 
     response = gate.page(door, key, TO, X_Captcha_Token=verifier.token(action="call" if door == CALL else "sms"))
 
-    _refused(response)
+    _refused(response, "try_later")
     assert started(uponai) == []
     assert _last_captcha_line(gate) == ("captcha_failed", "unreachable")
 
@@ -115,7 +115,7 @@ def test_opens_no_chat_to_strangers_while_the_verifier_is_down(gate, key, uponai
 
     response = gate.page(CHAT, key, X_Captcha_Token=verifier.token(action="chat"))
 
-    _refused(response)
+    _refused(response, "try_later")
     assert started(uponai) == []
 
 
@@ -132,7 +132,7 @@ def test_opens_a_chat_to_known_people_while_the_verifier_is_down(gate, key, upon
     call = _call(gate, key, verifier.token(), **shown)
 
     assert chat.status_code == 201
-    _refused(call)
+    _refused(call, "try_later")
 
 
 def test_asks_nobody_about_an_attempt_that_is_lost_already(gate, key, uponai, verifier):
