@@ -86,7 +86,7 @@ CHECKS: Final = MappingProxyType(
             "Its country is on this number's list",
             "Its country is not on this number's list",
         ),
-        Check.CAPTCHA: ("Captcha", "A captcha was solved", "No captcha was solved"),
+        Check.CAPTCHA: ("Captcha", "A captcha was solved", "No captcha was accepted"),
         Check.KYC: ("KYC", "The end user's identity is confirmed", "The end user's identity is not confirmed"),
         Check.LIMITS: ("Limits", "Not too many attempts", "Too many attempts"),
         Check.CAPS: ("Caps", "Money and running calls are within their caps", "A cap is reached"),
