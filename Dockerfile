@@ -22,4 +22,4 @@ connection.request('GET', '/healthz'); \
 sys.exit(connection.getresponse().status >= 500)"]
 
 CMD ["sh", "-c", "exec gunicorn fraudconsole.wsgi:application --bind 0.0.0.0:8000 --worker-class gthread \
-     --workers 2 --threads ${WEB_THREADS:-64} --graceful-timeout 10 --no-control-socket"]
+     --workers 2 --threads ${WEB_THREADS:-64} --graceful-timeout 10 --keep-alive 15 --no-control-socket"]

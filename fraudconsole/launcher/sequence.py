@@ -137,6 +137,8 @@ class Sequence:
                 str(WEB_THREADS),
                 "--graceful-timeout",
                 "3",
+                "--keep-alive",  # longer than clients keep an idle connection, else some request meets a closed one
+                "15",
                 "--no-control-socket",
             ),
         ]

@@ -105,7 +105,7 @@ def _failed(open_check: Pending, short: Sequence[tuple[Charge, Usage]]) -> Check
 
 
 def _is_held_back(charge: Charge, usage: Usage) -> bool:
-    """It waits although its count leaves room: lost counters are full for a while, and without the store less passes."""
+    """It waits although its count leaves room: lost counters are full for a while; without the store less passes."""
     return usage.wait_ms > 0 and usage.used + max(charge.amount, 1) <= _size(charge)
 
 
