@@ -172,7 +172,7 @@ def settle(shown: Mapping[str, Any], charges: Sequence[Charge], usages: Sequence
     enforced = [line for line in failed if not line.observed]
     settled = dict(shown)
     settled["trace"] = [line.as_dict() if isinstance(line, CheckResult) else line for line in lines]
-    settled["degraded"] = shown["degraded"] or any(line.held_back for line in failed)
+    settled["degraded"] = bool(shown.get("degraded")) or any(line.held_back for line in failed)
     if enforced:
         settled |= _decided(shown, enforced)
     if len(enforced) < len(failed) or "would_be" in shown:

@@ -107,7 +107,7 @@ def _settled(values: dict[str, Any]) -> dict[str, Any]:
     charges = [Charge.from_list(charge) for charge in values.get("charges", ())]
     if not charges or not values.get("usages"):
         return values
-    shown = {name: values[name] for name in ("verdict", "reasons", "trace", "counterfactuals")}
+    shown = {name: values[name] for name in ("verdict", "reasons", "trace", "counterfactuals", "degraded")}
     shown["reason"] = values["reason"] or None
     if values["would_be"]:
         shown["would_be"] = {"verdict": values["would_be"], "reason": values["would_be_reason"] or None}
