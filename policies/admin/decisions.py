@@ -113,7 +113,7 @@ class DecisionAdmin(ExportedList):
         if is_htmx(request) and "HX-History-Restore-Request" not in request.headers:
             return TemplateResponse(request, "policies/_test_call_verdict.html", {"page": page, "fragment": True})
         context = {"title": "Test a call", "opts": None, "page": page, "test_url": request.path}
-        return self.page(request, "policies/test_call.html", context | test_call.choices())
+        return self.page(request, "policies/test_call.html", context | test_call.choices(page.typed))
 
     @display(description="When")
     def when(self, decision: Decision) -> SafeString:

@@ -42,6 +42,8 @@ class Judgement:
     number_class: str
     public_key: str
     ip: str
+    origin: str
+    subject: str
     policy_name: str
     policy_href: str
     trace: tuple[TraceEntry, ...]
@@ -67,6 +69,8 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
         number_class=words.number_class(decision.number_class),
         public_key=decision.public_key,
         ip=decision.ip or "",
+        origin=decision.origin,
+        subject=decision.subject,
         policy_name=f"{policy.name}, revision {decision.policy_revision}" if policy else "",
         policy_href=reverse("admin:policies_countrypolicy_change", args=[policy.pk]) if policy else "",
         trace=tuple(_trace_entry(entry) for entry in decision.trace),

@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 import phonenumbers
 from django.urls import reverse
 
-from accounts.models import Workspace
+from accounts.models import PublicKey, Workspace
 from policies import words
+from policies.admin.counts import Count, counts
 from policies.admin.judgement import Judgement, judgement
 from policies.engine.decide import decide
 from policies.engine.names import Channel, Direction, Reason
@@ -29,10 +30,16 @@ from policies.models import Decision, PhoneNumber
 LONGEST_TYPED = 100
 """More than any number is long, and little enough that the address of the page stays one that servers accept."""
 MOST_LISTED = 500
+_LONGER = {"public_key": 120, "subject": 120, "origin": 255}
+"""As decisions keep them: one that is tried again must be the same attempt."""
 
 _SANCTIONED_CALLER = "+5352345678"
 # In this order the first that the number does not let call is offered; a list may be any.
 _ABROAD = ("+442079460018", "+37121234567", "+18765550123", "+33612345678", "+12125550123")
+
+
+def _longest(name: str) -> int:
+    return _LONGER.get(name, LONGEST_TYPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +52,15 @@ class Typed:
     number: str = ""
     ip: str = ""
     public_key: str = ""
+    origin: str = ""
+    subject: str = ""
 
     @classmethod
     def read(cls, parameters: Mapping[str, str]) -> Self:
         given = {
-            field.name: parameters[field.name][:LONGEST_TYPED] for field in fields(cls) if field.name in parameters
+            field.name: parameters[field.name][: _longest(field.name)]
+            for field in fields(cls)
+            if field.name in parameters
         }
         known = {"direction": set(Direction), "channel": set(Channel)}
         return cls(**{name: text for name, text in given.items() if text in known.get(name, {text})})
@@ -63,11 +74,14 @@ class Typed:
             number=decision.phone_number,
             ip=decision.ip or "",
             public_key=decision.public_key,
+            origin=decision.origin,
+            subject=decision.subject,
         )
 
     def attempt(self) -> Attempt:
         sides = ("from_number", "to_number") if self.direction == Direction.INBOUND else ("to_number", "from_number")
         given = {sides[0]: self.peer, sides[1]: self.number, "ip": self.ip, "public_key": self.public_key}
+        given |= {"origin": self.origin, "subject": self.subject}
         absent_or_given = {name: text or None for name, text in given.items()}
         return Attempt.from_json({"direction": self.direction, "channel": self.channel, **absent_or_given})
 
@@ -92,6 +106,7 @@ class Example:
 class TestCallPage:
     typed: Typed
     judgement: Judgement | None
+    counts: tuple[Count, ...]
     recorded: Recorded | None
     recorded_id: str
     note: str
@@ -113,11 +128,12 @@ def test_call_page(parameters: Mapping[str, str], *, workspace: Workspace, now: 
     typed = Typed.read(parameters)
     if "number" not in parameters:
         typed = replace(typed, number=min(snapshot.numbers, default=""))
-    judged = _judge(typed, loaded, now) if "peer" in parameters else None
+    judged, found = _judge(typed, loaded, now) if "peer" in parameters else (None, ())
     recorded_id = parameters.get("recorded", "")[:LONGEST_TYPED]
     return TestCallPage(
         typed=typed,
         judgement=judged,
+        counts=found,
         recorded=_recorded(recorded_id, typed, judged),
         recorded_id=recorded_id,
         note=_note(typed),
@@ -125,9 +141,15 @@ def test_call_page(parameters: Mapping[str, str], *, workspace: Workspace, now: 
     )
 
 
-def choices() -> dict[str, Any]:
-    """What the fields of the line offer."""
+def choices(typed: Typed) -> dict[str, Any]:
+    """What the fields of the line offer. A key that came with the address stays chosen, whatever it is."""
+    usable = PublicKey.objects.filter(kind=PublicKey.Kind.GATE_KEY, status=PublicKey.Status.ACTIVE)
+    keys = dict(usable.order_by("name").values_list("key", "name")[:MOST_LISTED])
     return {
+        "gate_keys": ({} if typed.public_key in keys or not typed.public_key else {typed.public_key: typed.public_key})
+        | keys,
+        "longest_origin": _longest("origin"),
+        "longest_subject": _longest("subject"),
         "directions": words.DIRECTIONS.items(),
         "channels": words.CHANNELS.items(),
         "own_numbers": PhoneNumber.objects.order_by("e164").values_list("e164", "nickname")[:MOST_LISTED],
@@ -135,12 +157,12 @@ def choices() -> dict[str, Any]:
     }
 
 
-def _judge(typed: Typed, loaded: LoadedSnapshot, now: datetime) -> Judgement:
+def _judge(typed: Typed, loaded: LoadedSnapshot, now: datetime) -> tuple[Judgement, tuple[Count, ...]]:
     attempt = typed.attempt()
-    verdict = judge.look(loaded, attempt, now=now)
-    facts = recorder.facts(attempt, verdict, decision_id=uuid.uuid4(), at=now)
+    verdict, counted = judge.look_closely(loaded, attempt, now=now)
+    facts = recorder.facts(attempt, verdict, decision_id=uuid.uuid4(), at=now, origin=typed.origin)
     row = recorder.as_row(loaded.workspace_id, facts, now=now)  # for showing; it is never saved
-    return judgement(row, number_id=verdict.number.id if verdict.number else None)
+    return judgement(row, number_id=verdict.number.id if verdict.number else None), counts(counted)
 
 
 def _recorded(decision_id: str, typed: Typed, judged: Judgement | None) -> Recorded | None:
@@ -188,7 +210,29 @@ def _examples(typed: Typed, snapshot: Snapshot) -> tuple[Example, ...]:
         "US", phonenumbers.PhoneNumberType.PREMIUM_RATE
     )
     outbound = ("Calling a premium number", replace(caller, direction=Direction.OUTBOUND.value, peer=premium))
-    return tuple(Example(title, href(example)) for title, example in (*inbound, outbound))
+    return tuple(Example(title, href(example)) for title, example in (*inbound, outbound, *_of_a_key(snapshot)))
+
+
+def _of_a_key(snapshot: Snapshot) -> list[tuple[str, Typed]]:
+    """A call as a web page starts one: with a gate key, from the key's number and one of its sites."""
+    keys = [
+        key for key in snapshot.keys.values() if key.active and Channel.PHONE_CALL in key.channels and key.phone_number
+    ]
+    peer = _example(snapshot.home_country, phonenumbers.PhoneNumberType.MOBILE)
+    return [
+        (
+            "A call with a gate key",
+            Typed(
+                direction=Direction.OUTBOUND.value,
+                peer=peer,
+                number=key.phone_number,
+                ip="203.0.113.7",
+                public_key=key.key,
+                origin=f"https://{min(key.domains, default='')}",
+            ),
+        )
+        for key in sorted(keys, key=lambda key: key.id)[:1]
+    ]
 
 
 def _closed(caller: Typed, snapshot: Snapshot) -> str:

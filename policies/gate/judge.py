@@ -110,17 +110,25 @@ def decide_and_spend(
 
 def look(loaded: LoadedSnapshot, attempt: Attempt, *, now: datetime) -> Verdict:
     """What the verdict would be. Counters are read, not spent; where the store is away it is marked degraded."""
+    return look_closely(loaded, attempt, now=now)[0]
+
+
+def look_closely(
+    loaded: LoadedSnapshot, attempt: Attempt, *, now: datetime
+) -> tuple[Verdict, tuple[tuple[Charge, Usage], ...]]:
+    """As `look`, with all that was counted so far; nothing where the counters were not looked at."""
     at_ms = int(now.timestamp() * 1000)
     verdict = decide(attempt, loaded.engine, at_ms=at_ms)
     if not verdict.charges or not _passes(verdict):
-        return verdict
+        return verdict, ()
     prefix, is_known = destination_of(verdict, loaded)
     try:
         usages = store.look(loaded.workspace_id, verdict.charges, prefix=prefix, is_known=is_known)
     except RedisError as trouble:
         logger.warning("The live store does not answer (%s); the limits are not looked at.", trouble)
-        return dataclasses.replace(verdict, degraded=True)
-    return decide(attempt, loaded.engine, Counts(usages=usages), at_ms=at_ms)
+        return dataclasses.replace(verdict, degraded=True), ()
+    counted = decide(attempt, loaded.engine, Counts(usages=usages), at_ms=at_ms)
+    return counted, tuple(zip(verdict.charges, usages, strict=True))
 
 
 def spend_before_captcha(

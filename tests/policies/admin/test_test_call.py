@@ -10,14 +10,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts.models import AuditEntry
+from accounts import keys
+from accounts.models import AuditEntry, KycRecord, Subject
 from accounts.roles import Role
 from accounts.scoping import scoped
 from policies import actions
-from policies.gate import store
+from policies.gate import rebuild, store
 from policies.models import Decision
 from tests import factories
 from tests.monitoring.dashboards.rows import NOW, make_decision
+from tests.policies.gate.charges import charge, spend
 from tests.signing_in import signed_in
 
 PAGE = "admin:policies_decision_test_call"
@@ -85,7 +87,9 @@ def test_a_public_key_counts_as_one(viewer, number):
     assert "kind of number blocked" in tried(viewer, **toll_free, public_key="pk_1")
 
 
-@pytest.mark.parametrize("field", ["peer", "number", "ip", "public_key", "direction", "channel", "recorded"])
+@pytest.mark.parametrize(
+    "field", ["peer", "number", "ip", "public_key", "origin", "subject", "direction", "channel", "recorded"]
+)
 @pytest.mark.parametrize(
     "text",
     [
@@ -237,3 +241,109 @@ def test_another_attempt_is_not_compared_with_the_recorded_one(viewer, number):
     answer = viewer.get(reverse(PAGE), {"peer": "+33612345678", "recorded": str(decision.decision_id)})
 
     assert answer.context["page"].recorded is None
+
+
+# --- With a gate key --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key(in_workspace, number):
+    return keys.mint_public_key(
+        workspace=in_workspace,
+        name="Contact form",
+        domains=["www.example.com"],
+        channels=["phone_call"],
+        phone_number="+14155550100",
+        limits={"ip": {"limit": 2, "window": 600}},
+        kyc_level=1,
+        acting_user=None,
+        now=factories.moment(),
+    )
+
+
+def with_key(key, **more):
+    typed = {"direction": "outbound", "public_key": key.key, "origin": "https://www.example.com", "subject": "u_1"}
+    return typed | {"ip": "192.0.2.1"} | more
+
+
+@pytest.fixture
+def approved(in_workspace):
+    person = Subject.objects.create(reference="u_1", name="Ada")
+    KycRecord.objects.create(subject=person, level=1, state="approved", decided_at=factories.moment())
+
+
+def test_it_offers_the_gate_keys_that_work(viewer, key, in_workspace):
+    revoked = keys.mint_public_key(
+        workspace=in_workspace,
+        name="Old form",
+        domains=["www.example.com"],
+        channels=["chat"],
+        agent="agent_1",
+        acting_user=None,
+        now=factories.moment(),
+    )
+    keys.revoke_public_key(public_key=revoked, acting_user=None, now=factories.moment(), reason="gone")
+
+    offered = viewer.get(reverse(PAGE)).context["gate_keys"]
+    assert offered == {key.key: "Contact form"}
+    answer = viewer.get(reverse(PAGE), {"peer": "+12125550123", "public_key": revoked.key})
+    assert re.search(rf'<option value="{revoked.key}" selected>', answer.content.decode())
+
+
+def test_a_key_is_judged_with_its_web_page_and_end_user(viewer, key, approved):
+    assert "Allowed." in tried(viewer, "+12125550123", **with_key(key))
+    assert "the web page is not among" in tried(viewer, "+12125550123", **with_key(key, origin="https://evil.example"))
+    said = tried(viewer, "+12125550123", **with_key(key, subject="u_2"))
+    assert "identity must be confirmed first" in said
+    assert "End user u_2" in said
+    assert "Web page https://www.example.com" in said
+
+
+def test_it_shows_what_is_counted_and_counts_nothing(viewer, key, approved, in_workspace):
+    rebuild.rebuild(in_workspace.pk, now=factories.moment())
+
+    def said():
+        return tried(viewer, "+12125550123", **with_key(key))
+
+    assert said() == said()
+    assert "Attempts from one IP address 0 of 2 in 10 minutes" in said()
+    assert "Running calls with one public key 0 of 5 at once" in said()
+    assert re.search(
+        r"Money spent with one public key \$0\.00 of \$25 in 1 day this attempt would reserve \$0\.\d\d", said()
+    )
+
+    limit = charge(key="192.0.2.1", limit=2)
+    for _ in range(2):
+        spend(in_workspace, limit)
+    assert "Attempts from one IP address 2 of 2 in 10 minutes full room again in " in said()
+    assert "Blocked: there were too many attempts" in said()
+
+
+def test_it_shows_no_counts_where_none_were_looked_at(viewer, key):
+    assert viewer.get(reverse(PAGE), {"peer": "+5352345678", "number": "+14155550100"}).context["page"].counts == ()
+
+
+@pytest.mark.parametrize("origin", ["https://www.example.com", "x" * 255])
+def test_a_decision_with_all_that_a_page_told_is_the_same_attempt_again(viewer, number, origin):
+    decision = make_decision(number, "+442079460018", NOW, direction="outbound")
+    Decision.objects.filter(pk=decision.pk).update(origin=origin, subject="u" * 120, public_key="p" * 120)
+    href = viewer.get(reverse("admin:policies_decision_change", args=[decision.pk])).context["page"].test_href
+
+    assert viewer.get(href).context["page"].recorded.decision == decision
+
+
+def test_an_example_fills_in_a_gate_key_with_its_number_and_web_site(viewer, in_workspace, number):
+    key = keys.mint_public_key(
+        workspace=in_workspace,
+        name="Contact form",
+        domains=["www.example.com"],
+        channels=["phone_call"],
+        phone_number="+14155550100",
+        acting_user=None,
+        now=factories.moment(),
+    )
+    examples = {example.title: example.href for example in viewer.get(reverse(PAGE)).context["page"].examples}
+
+    page = viewer.get(examples["A call with a gate key"]).context["page"]
+
+    assert (page.judgement.verdict, page.typed.public_key) == ("allow", key.key)
