@@ -10,7 +10,7 @@ from accounts import encryption, end_user_tokens, tokens
 from accounts.models import ApiToken, KycRecord, PublicKey, Subject
 from accounts.scoping import scoped
 from accounts.workspaces import bump_snapshot
-from policies import actions
+from policies import actions, holds
 from policies.gate import captcha, line, outbound_judge, rebuild, recorder, snapshots, store
 from policies.gate.outbound import dials
 from policies.models import CountryPolicy, Decision, PhoneNumber
@@ -306,6 +306,24 @@ def test_a_page_that_is_only_observed_gets_its_call_and_is_counted_as_would_be_b
     assert gate.page(CALL, key, {"to_number": LONDON}).status_code == 201
     assert gate.page(CALL, key, {"to_number": "+5351234567"}).status_code == 403
     assert decisions(gate)[0].would_be == "block"
+
+
+def test_a_hold_is_obeyed_where_all_else_is_only_observed(gate, uponai):
+    key, now = gate.key(), moment()
+    change_key(gate, key, mode="observing")
+    holds.impose(
+        workspace_id=gate.workspace.pk,
+        scope="workspace",
+        value=None,
+        reason="attack",
+        expires_at=now + timedelta(hours=1),
+        acting_user=None,
+        now=now,
+    )
+    gate.publish()
+
+    assert gate.page(CALL, key, {"to_number": PEER}).status_code == 403
+    assert started(uponai) == []
 
 
 # --- The live store is away ------------------------------------------------------------------------------------------
