@@ -97,6 +97,7 @@ def _provider_number(line: Line, webhook: str) -> dict[str, Any]:
         "nickname": line.nickname,
         "inbound_agents": _agents(line.inbound_agent),
         "outbound_agents": _agents(line.outbound_agent),
+        "outbound_sms_agents": _agents(line.outbound_agent),
         **dict.fromkeys(WEBHOOKS, webhook),
     }
 

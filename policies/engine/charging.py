@@ -174,7 +174,8 @@ def _outbound_limits(bill: _Bill, question: Question) -> None:
             bill.add(name, network)
     if destination is not None:
         bill.add(LimitName.DESTINATION, destination)
-        bill.add(LimitName.DESTINATION_PREFIX, prefix_of(destination))
+        # Apart for pages and backends: what a backend may do often must not lock visitors out.
+        bill.add(LimitName.DESTINATION_PREFIX, f"{'k' if question.key else 't'}:{prefix_of(destination)}")
         if networks:
             bill.add(LimitName.DESTINATIONS_PER_IP, networks[0], member=destination)
             bill.add(LimitName.COUNTRIES_PER_IP, networks[0], member=peer.country or "001")

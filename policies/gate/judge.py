@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from policies.engine.decide import decide
 from policies.engine.limits import BEFORE_CAPTCHA, Charge, Usage
-from policies.engine.types import Attempt, CaptchaAnswer, Counts, Verdict, VerdictKind
+from policies.engine.types import Attempt, CaptchaAnswer, Counts, Direction, Verdict, VerdictKind
 from policies.gate import patience, rebuild, recorder, snapshots, store
 from policies.gate.loading import LoadedSnapshot
 from policies.gate.store import AttemptKey, Outcome, Spent
@@ -209,7 +209,9 @@ def at_door(captcha: CaptchaAnswer | None = None) -> Counts:
 def _final(
     verdict: Verdict, charges: Sequence[Charge], spent: Spent, loaded: LoadedSnapshot, asked: Asked, counts: Counts
 ) -> Verdict:
-    if spent.outcome not in (Outcome.RECORDED, Outcome.LIMITED) or spent.has_room:
+    """Who asks for an outbound attempt is told what was counted; of a webhook only what it changes is worth it."""
+    told = not spent.has_room or asked.attempt.direction is Direction.OUTBOUND
+    if spent.outcome not in (Outcome.RECORDED, Outcome.LIMITED) or not charges or not told:
         return verdict
     return with_usages(verdict, charges, spent.usages, loaded, asked, counts)
 

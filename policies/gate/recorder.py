@@ -14,7 +14,7 @@ import orjson
 import phonenumbers
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db import Error as DatabaseFault
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -27,7 +27,7 @@ from policies.engine.settling import settle
 from policies.engine.types import Attempt, Channel, Direction, Verdict, VerdictKind
 from policies.gate import counters, store
 from policies.gate.dialled import milliseconds
-from policies.models import Decision, KnownPrefix, RefusedWebhook
+from policies.models import Decision, Dial, KnownPrefix, RefusedWebhook
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,21 @@ def _write(workspace_id: int, rows: list[Decision]) -> dict[str, int]:
         for key_id, at in _keys_used(rows).items():
             older = Q(last_used_at=None) | Q(last_used_at__lt=at)
             PublicKey.objects.filter(older, pk=key_id).update(last_used_at=at)
+    # Only now, when whoever dials finds the rows: either of the two comes second and knows the call.
+    _name_calls(workspace_id, [row.decision_id for row in rows if row.direction == Direction.OUTBOUND])
     return {prefix: milliseconds(at) for prefix, at in called.items()}
+
+
+def _name_calls(workspace_id: int, decision_ids: list[uuid.UUID]) -> None:
+    """Gives decisions UponAI's id of what was dialled for them."""
+    if not decision_ids:
+        return
+    with scoped(workspace_id):
+        dialled = Dial.objects.filter(decision_id__in=decision_ids).exclude(call_id="")
+        call_id = dialled.filter(decision_id=OuterRef("decision_id")).values("call_id")[:1]
+        known = list(dialled.values_list("decision_id", flat=True))
+        if known:
+            Decision.objects.filter(decision_id__in=known).update(call_reference=Subquery(call_id))
 
 
 def _prefixes_called(rows: Iterable[Decision]) -> dict[str, datetime]:

@@ -41,7 +41,7 @@ def test_holds_a_call_abroad_against_every_counter() -> None:
         "ip_destination_day": [f"k5|{ADDRESS}|{ABROAD}"],
         "ip": [ADDRESS],
         "destination": [ABROAD],
-        "destination_prefix": ["+44740012"],
+        "destination_prefix": ["k:+44740012"],
         "destinations_per_ip": [ADDRESS],
         "countries_per_ip": [ADDRESS],
         "subject": ["patient-7"],
@@ -54,6 +54,10 @@ def test_holds_a_call_abroad_against_every_counter() -> None:
         "spend_new_destinations": ["key"],
         "spend_new_country": ["key:GB"],
     }
+
+
+def test_a_backend_does_not_use_up_the_prefix_of_the_pages() -> None:
+    assert keys_of(charged(ABROAD, public_key=None))["destination_prefix"] == ["t:+44740012"]
 
 
 def test_knows_every_destination_at_home() -> None:

@@ -18,7 +18,7 @@ from policies.gate import store
 from policies.gate.outbound.bodies import Wanted
 from policies.gate.outbound.credentials import Caller
 from policies.gate.outbound_judge import Outbound
-from policies.models import Dial
+from policies.models import Decision, Dial
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,8 @@ def finish(row: Dial, *, state: Dial.State, now: datetime, nothing_runs: bool = 
         setattr(row, name, value)
     with scoped(row.workspace_id):
         Dial.objects.filter(pk=row.pk).update(**{"state": state, "due_at": None} | ended | facts)
+        if facts.get("call_id"):  # where the decision is no row yet, the recorder looks here
+            Decision.objects.filter(decision_id=row.decision_id).update(call_reference=facts["call_id"])
     if nothing_runs:
         give_back(row.workspace_id, row.decision_id)
 

@@ -10,8 +10,9 @@ from django.db import connection
 from accounts import keys
 from accounts.scoping import scoped
 from policies import actions
-from policies.gate.outbound import refusals
-from policies.models import PhoneNumber
+from policies.gate import recorder
+from policies.gate.outbound import dials, refusals
+from policies.models import Decision, Dial, PhoneNumber
 from tests.factories import make_phone_number, make_token, make_workspace, moment
 from tests.policies.gate.outbound.conftest import (
     CALL,
@@ -46,6 +47,22 @@ def test_dials_what_was_judged_and_answers_as_uponai_does(gate, uponai):
     (dial,) = gate.dials()
     assert (dial.state, dial.call_id, dial.due_at) == ("done", call.call_id, None)
     assert (dial.from_number, dial.to_number, dial.country) == (OURS, PEER, "US")
+
+
+def test_a_decision_names_the_call_that_was_made_for_it_whichever_is_written_first(gate, uponai):
+    response = gate.post(CALL, DIAL)
+    recorder.drain(now=moment())
+    named_by_recorder = _call_of_the_decision(gate.workspace)
+    (row,) = gate.dials()
+    dials.finish(row, state=Dial.State.DONE, now=moment(), call_id="call_found_later")
+
+    assert named_by_recorder == response.json()["call_id"]
+    assert _call_of_the_decision(gate.workspace) == "call_found_later"
+
+
+def _call_of_the_decision(workspace):
+    with scoped(workspace.pk):
+        return Decision.objects.get(direction="outbound").call_reference
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(10_000, 10_000), (7_200_000, None)])
