@@ -2,7 +2,9 @@
 
 from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.keys import ApiToken, DataKey, KeyLeak, PublicKey, UponaiKey
-from accounts.models.kyc import KycRecord, Subject
+from accounts.models.kyc import KycRecord, KycTransition, Subject
+from accounts.models.kyc_evidence import Erasure, KycDocument, ProviderResult, SubjectTrait, UploadLink
+from accounts.models.kyc_webhooks import KycDelivery, KycWebhook
 from accounts.models.people import Membership, User, Workspace
 
 __all__ = [
@@ -10,11 +12,19 @@ __all__ = [
     "AuditEntry",
     "AuditHead",
     "DataKey",
+    "Erasure",
     "KeyLeak",
+    "KycDelivery",
+    "KycDocument",
     "KycRecord",
+    "KycTransition",
+    "KycWebhook",
     "Membership",
+    "ProviderResult",
     "PublicKey",
     "Subject",
+    "SubjectTrait",
+    "UploadLink",
     "UponaiKey",
     "User",
     "Workspace",

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django_countries.fields import CountryField
 
 from accounts import roles
+from accounts.kyc.states import Fallback
 from accounts.roles import Role
 from accounts.scoping import WorkspaceModel, unscoped
 
@@ -118,6 +119,20 @@ class Workspace(models.Model):
         default=dict,
         blank=True,
         help_text='Where they differ from the factory\'s: {"spend_workspace": {"limit": 200, "window": 86400}}.',
+    )
+    kyc_settings = models.JSONField(
+        "KYC settings",
+        default=dict,
+        blank=True,
+        help_text='Where they differ from the factory\'s: {"valid_days": {"3": 180}, "review_hours": 24}.',
+    )
+    kyc_fallback = models.CharField(
+        "second reviewer's stand-in",
+        max_length=12,
+        blank=True,
+        choices=Fallback.choices,
+        default=Fallback.NONE,
+        help_text="Who stands in where four eyes are needed and nobody else may confirm.",
     )
     endpoint = models.CharField(
         max_length=64,
