@@ -47,7 +47,8 @@ _POLICY = (
     | _edit("policies", "open", "trusted", "blockedcaller")
     | _edit("accounts", "publickey")
 )
-_REVIEW = _edit("accounts", "kycrecord", "subject")
+_REVIEW = _edit("accounts", "kycrecord", "subject") | {"accounts.review_kycrecord"}
+_CONFIRM = frozenset({"accounts.confirm_kycrecord"})
 
 PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.OWNER: _TRAFFIC
@@ -60,7 +61,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     | {"accounts.change_workspace"},
     Role.POLICY_EDITOR: _TRAFFIC | _AUDIT | _POLICY,
     Role.KYC_REVIEWER: _TRAFFIC | _KYC | _REVIEW,
-    Role.SECOND_REVIEWER: _TRAFFIC | _KYC | _REVIEW,
+    Role.SECOND_REVIEWER: _TRAFFIC | _KYC | _REVIEW | _CONFIRM,
     Role.ANALYST: _TRAFFIC | _AUDIT,
     Role.VIEWER: _TRAFFIC,
 }

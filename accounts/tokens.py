@@ -36,6 +36,7 @@ RESOURCES = [
     "gate",
     "holds",
     "kyc-records",
+    "kyc-webhooks",
     "opens",
     "phone-numbers",
     "public-keys",
@@ -45,7 +46,9 @@ RESOURCES = [
     "usage",
     "workspace",
 ]
-SCOPES = (EVERYTHING, *(f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write")))
+DECIDE_KYC = "kyc-records:decide"
+BY_NAME_ONLY = (DECIDE_KYC,)  # what no other scope includes, not even all of them
+SCOPES = (EVERYTHING, *(f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write")), *BY_NAME_ONLY)
 
 
 class UnknownScope(ValueError):
@@ -130,6 +133,8 @@ def find_token(text: str, *, now: datetime) -> ApiToken | None:
 
 def grants(token: ApiToken, scope: str) -> bool:
     """Whether the token may do `scope`; writing includes reading."""
+    if scope in BY_NAME_ONLY:
+        return scope in token.scopes
     resource, _, verb = scope.partition(":")
     accepted = {EVERYTHING, scope} | ({f"{resource}:write"} if verb == "read" else set())
     return not accepted.isdisjoint(token.scopes)

@@ -14,11 +14,21 @@ from django.utils.crypto import salted_hmac
 
 from accounts import audit, encryption, gate_rules
 from accounts.audit import Acting
+from accounts.kyc import rules as kyc_rules
 from accounts.models import KeyLeak, Membership, UponaiKey, User, Workspace
 from accounts.roles import Role
 from accounts.scoping import scoped, unscoped
 
-SETTINGS_FIELDS = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits")
+SETTINGS_FIELDS = (
+    "name",
+    "home_country",
+    "time_zone",
+    "agent_minute_price",
+    "carrier_prices",
+    "limits",
+    "kyc_settings",
+    "kyc_fallback",
+)
 
 
 class NoUponaiKey(Exception):
@@ -62,7 +72,7 @@ def change_settings(*, workspace: Workspace, acting_user: Acting, now: datetime,
     unknown = changes.keys() - set(SETTINGS_FIELDS)
     if unknown:
         raise ValueError(f"{min(unknown)} is not a setting of a workspace.")
-    changes = changes | _read_limits(changes)
+    changes = changes | _read_limits(changes) | _read_kyc_settings(changes)
     with taking_turns(workspace.pk):
         workspace.refresh_from_db()
         before = {name: getattr(workspace, name) for name in changes}
@@ -92,6 +102,15 @@ def _read_limits(changes: dict[str, Any]) -> dict[str, Any]:
         return {"limits": gate_rules.of_the_gate().read_limits(gate_rules.WORKSPACE, changes["limits"])}
     except ValidationError as problem:
         raise ValidationError({"limits": problem.messages}) from None
+
+
+def _read_kyc_settings(changes: dict[str, Any]) -> dict[str, Any]:
+    if "kyc_settings" not in changes:
+        return {}
+    try:
+        return {"kyc_settings": kyc_rules.read(changes["kyc_settings"])}
+    except ValidationError as problem:
+        raise ValidationError({"kyc_settings": problem.messages}) from None
 
 
 def _shown(value: Any) -> Any:

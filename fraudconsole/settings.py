@@ -234,6 +234,12 @@ CELERY_BEAT_SCHEDULE = {
     "sweep dials": {"task": "policies.tasks.sweep_dials", "schedule": 5.0, "options": {"expires": 5}},
     "sweep holds": {"task": "policies.tasks.sweep_holds", "schedule": 2.0, "options": {"expires": 5}},
     "retire public keys": {"task": "policies.tasks.retire_public_keys", "schedule": 60.0, "options": {"expires": 60}},
+    "sweep KYC": {"task": "accounts.tasks.sweep_kyc", "schedule": 15.0, "options": {"expires": 15}},
+    "deliver KYC webhooks": {
+        "task": "accounts.tasks.deliver_kyc_webhooks",
+        "schedule": 2.0,
+        "options": {"expires": 5},
+    },
     "roll up": {"task": "monitoring.tasks.roll_up", "schedule": 2.0, "options": {"expires": 10}},
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
     "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},

@@ -25,7 +25,8 @@ LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "neve
 def scope_choices() -> list[Any]:
     read = [(scope, scope) for scope in tokens.SCOPES if scope.endswith(":read")]
     write = [(scope, scope) for scope in tokens.SCOPES if scope.endswith(":write")]
-    return [(tokens.EVERYTHING, "* (everything)"), *read, *write]
+    by_name = [(scope, f"{scope} (not in *)") for scope in tokens.BY_NAME_ONLY]
+    return [(tokens.EVERYTHING, "* (everything)"), *read, *write, *by_name]
 
 
 class ApiTokenForm(VerbForm):

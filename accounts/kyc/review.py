@@ -1,17 +1,53 @@
-"""What is done to a KYC record on its way: handed in, asked about, decided, confirmed, taken back."""
+"""What is done to a KYC record on its way: handed in, asked about, taken back. Deciding it is for decisions.py."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+from django.core.exceptions import ValidationError
+
+from accounts import audit
 from accounts.audit import Acting
+from accounts.kyc import effects, four_eyes, people, rules, screening
+from accounts.kyc.claims import require_hold
+from accounts.kyc.decisions import approve, confirm, refuse_proposal, reject
+from accounts.kyc.states import UNDECIDED, InformationReason, State, SuspendReason
+from accounts.kyc.texts import read_codes, read_text
+from accounts.kyc.transitions import Conflict, Move, locked, require_state, standing
 from accounts.models import KycRecord, Subject
+from accounts.workspaces import taking_turns
+
+__all__ = [
+    "approve",
+    "confirm",
+    "mark_erased",
+    "provide_information",
+    "refuse_proposal",
+    "reject",
+    "reopen",
+    "request_information",
+    "submit",
+    "suspend",
+    "suspend_subject",
+    "tick",
+    "withdraw",
+]
+
+UNDER_WAY = (*UNDECIDED, State.SUSPENDED)
 
 
 def submit(*, record: KycRecord, acting_user: Acting, now: datetime, by_subject: bool = False) -> KycRecord:
-    """Hands a record in. Raises ValidationError naming what is missing, Conflict."""
-    raise NotImplementedError
+    """Hands a record in. Raises Conflict."""
+    with taking_turns(record.workspace_id):
+        row = locked(record)
+        actor = people.identity(acting_user, subject=row.subject if by_subject else None)
+        require_state(row, State.DRAFT, State.REJECTED, State.EXPIRED)
+        if row.rejection == KycRecord.Rejection.FINAL:
+            raise Conflict(f"{standing(row)} It was rejected for good: only a reviewer can open it again.")
+        _hand_in(row, Move("submit", State.SUBMITTED, actor, acting_user, now))
+        return row
 
 
 def request_information(
@@ -24,55 +60,37 @@ def request_information(
     text_for_colleagues: str = "",
 ) -> KycRecord:
     """Asks the subject for more; the clock stands meanwhile."""
-    raise NotImplementedError
+    step_texts = _texts(text_for_subject, text_for_colleagues, subject_is_told=True)
+    codes = read_codes(reason_codes, InformationReason)
+    with taking_turns(record.workspace_id):
+        actor = people.require_reviewer(acting_user)
+        row = locked(record)
+        require_state(row, State.IN_REVIEW)
+        require_hold(row, actor, now)
+        step = Move(
+            "request_information",
+            State.NEEDS_INFORMATION,
+            actor,
+            acting_user,
+            now,
+            reason_codes=codes,
+            **step_texts,
+        )
+        effects.carry_out(row, step, **effects.unclaimed(), assigned_to=actor)
+        return row
 
 
 def provide_information(
     *, record: KycRecord, acting_user: Acting, now: datetime, by_subject: bool = False
 ) -> KycRecord:
-    """What was asked for has come: back to who asked, or to the queue."""
-    raise NotImplementedError
-
-
-def approve(
-    *,
-    record: KycRecord,
-    seen_evidence: str,
-    acting_user: Acting,
-    now: datetime,
-    text_for_subject: str = "",
-    text_for_colleagues: str = "",
-    override_reason: str = "",
-) -> KycRecord:
-    """Approves, or proposes it where a second reviewer is needed. `seen_evidence`: evidence.hash_of what was shown."""
-    raise NotImplementedError
-
-
-def reject(
-    *,
-    record: KycRecord,
-    seen_evidence: str,
-    reason_codes: Sequence[str],
-    text_for_subject: str,
-    acting_user: Acting,
-    now: datetime,
-    rejection: str = KycRecord.Rejection.RETRY,
-    text_for_colleagues: str = "",
-) -> KycRecord:
-    """Rejects, or proposes it where a second reviewer is needed."""
-    raise NotImplementedError
-
-
-def confirm(
-    *, record: KycRecord, seen_evidence: str, acting_user: Acting, now: datetime, text_for_colleagues: str = ""
-) -> KycRecord:
-    """The second reviewer agrees with what was proposed."""
-    raise NotImplementedError
-
-
-def refuse_proposal(*, record: KycRecord, text_for_colleagues: str, acting_user: Acting, now: datetime) -> KycRecord:
-    """The second reviewer does not agree: back to the reviewer."""
-    raise NotImplementedError
+    """What was asked for has come: back to the queue, for who asked."""
+    with taking_turns(record.workspace_id):
+        row = locked(record)
+        actor = people.identity(acting_user, subject=row.subject if by_subject else None)
+        require_state(row, State.NEEDS_INFORMATION)
+        step = Move("provide_information", State.SUBMITTED, actor, acting_user, now)
+        effects.carry_out(row, step, **_screened(row))
+        return row
 
 
 def suspend(
@@ -85,33 +103,144 @@ def suspend(
     text_for_colleagues: str = "",
 ) -> KycRecord:
     """Takes an approval back at once and queues the case; only four eyes approve it again."""
-    raise NotImplementedError
+    texts = _texts(text_for_subject, text_for_colleagues)
+    codes = read_codes(reason_codes, SuspendReason)
+    with taking_turns(record.workspace_id):
+        actor = people.CONSOLE if acting_user is None else people.require_reviewer(acting_user)
+        row = locked(record)
+        require_state(row, State.APPROVED)
+        step = Move("suspend", State.SUSPENDED, actor, acting_user, now, reason_codes=codes, **texts)
+        effects.carry_out(row, step, **effects.undecided(), **effects.unclaimed(), assigned_to="", is_reversal=True)
+        return row
 
 
 def suspend_subject(
     *, subject: Subject, reason_codes: Sequence[str], acting_user: Acting, now: datetime, text_for_colleagues: str = ""
 ) -> list[KycRecord]:
     """Every approval of a subject, as after a fraud incident."""
-    raise NotImplementedError
+    with taking_turns(subject.workspace_id):
+        return [
+            suspend(
+                record=row,
+                reason_codes=reason_codes,
+                acting_user=acting_user,
+                now=now,
+                text_for_colleagues=text_for_colleagues,
+            )
+            for row in KycRecord.objects.filter(subject=subject, state=State.APPROVED).order_by("pk")
+        ]
 
 
 def reopen(*, record: KycRecord, acting_user: Acting, now: datetime, text_for_colleagues: str) -> KycRecord:
-    """A rejected record goes to the queue again (four eyes); of an approved one, its renewal does, which is answered."""
-    raise NotImplementedError
+    """A rejected record goes to the queue again; of an approved one, a renewal goes there, which is answered."""
+    text = read_text("text_for_colleagues", text_for_colleagues, is_needed=True)
+    with taking_turns(record.workspace_id):
+        actor = people.CONSOLE if acting_user is None else people.require_reviewer(acting_user)
+        row = locked(record)
+        require_state(row, State.REJECTED, State.APPROVED)
+        step = Move("reopen", State.SUBMITTED, actor, acting_user, now, text_for_colleagues=text)
+        if row.state == State.APPROVED:
+            row = renewal_of(row, because="reopened", acting_user=acting_user, now=now)
+            if row.state != State.DRAFT:
+                return row
+        _hand_in(row, step, is_reversal=row.rejection == KycRecord.Rejection.FINAL)
+        return row
+
+
+def renewal_of(row: KycRecord, *, because: str, acting_user: Acting, now: datetime) -> KycRecord:
+    """The record under way that is to follow an approved one; a draft of the same use where there is none."""
+    under_way: KycRecord | None = row.renewals.filter(state__in=UNDER_WAY).select_related("subject").first()
+    if under_way is not None:
+        return locked(under_way)
+    renewal: KycRecord = KycRecord.objects.create(
+        workspace_id=row.workspace_id,
+        subject=row.subject,
+        level=row.level,
+        renews=row,
+        opened_because=because,
+        declared_countries=[country.code for country in row.declared_countries],
+        declared_channels=row.declared_channels,
+        declared_calls_per_day=row.declared_calls_per_day,
+        declared_purpose=row.declared_purpose,
+        created_at=now,
+    )
+    audit.record(
+        workspace_id=row.workspace_id,
+        action="kyc_record.renew",
+        subject=renewal,
+        acting_user=acting_user,
+        now=now,
+        after={"renews": row.pk, "because": because},
+    )
+    return locked(renewal)
 
 
 def withdraw(
     *, record: KycRecord, acting_user: Acting, now: datetime, by_subject: bool = False, text_for_colleagues: str = ""
 ) -> KycRecord:
-    """The subject or the customer no longer wants it."""
-    raise NotImplementedError
+    """The subject or the customer no longer wants it. An approval ends with it."""
+    text = read_text("text_for_colleagues", text_for_colleagues)
+    with taking_turns(record.workspace_id):
+        row = locked(record)
+        actor = people.identity(acting_user, subject=row.subject if by_subject else None)
+        require_state(row, *UNDER_WAY, State.APPROVED, State.EXPIRED)
+        step = Move("withdraw", State.WITHDRAWN, actor, acting_user, now, text_for_colleagues=text)
+        effects.carry_out(row, step, **effects.unclaimed(), assigned_to="")
+        return row
 
 
 def mark_erased(*, record: KycRecord, acting_user: Acting, now: datetime) -> KycRecord:
-    """The record's last move; privacy.py removes what it held in the same transaction."""
-    raise NotImplementedError
+    """The record's last move; who erases removes what it held in the same transaction."""
+    with taking_turns(record.workspace_id):
+        row = locked(record)
+        step = Move("erase", State.ERASED, people.identity(acting_user), acting_user, now)
+        effects.carry_out(row, step, **effects.unclaimed(), assigned_to="")
+        return row
 
 
 def tick(*, record: KycRecord, item: str, done: bool, acting_user: Acting, now: datetime) -> KycRecord:
     """One item of the checklist, by who holds the claim."""
-    raise NotImplementedError
+    with taking_turns(record.workspace_id):
+        actor = people.require_reviewer(acting_user)
+        row = locked(record)
+        require_state(row, State.IN_REVIEW)
+        require_hold(row, actor, now)
+        if item not in rules.CHECKLISTS[row.level]:
+            raise ValidationError({"item": f"The checklist of level {row.level} has no item “{item[:40]}”."})
+        row.checklist = row.checklist | {item: bool(done)}
+        row.save(update_fields=["checklist"])
+        audit.record(
+            workspace_id=row.workspace_id,
+            action="kyc_record.tick",
+            subject=row,
+            acting_user=acting_user,
+            now=now,
+            after={item: bool(done)},
+        )
+        return row
+
+
+def _hand_in(row: KycRecord, step: Move, *, is_reversal: bool = False) -> None:
+    row.is_reversal = is_reversal
+    effects.carry_out(
+        row,
+        step,
+        **effects.undecided(),
+        **_screened(row),
+        submitted_at=step.now,
+        submitted_by=step.actor,
+        checklist={},
+        reverification_asked_at=None,
+    )
+
+
+def _screened(row: KycRecord) -> dict[str, Any]:
+    reasons = four_eyes.reasons(row)
+    return {"screening": screening.of(row), "second_needed": bool(reasons), "second_reasons": reasons}
+
+
+def _texts(for_subject: str, for_colleagues: str, *, subject_is_told: bool = False) -> dict[str, str]:
+    return {
+        "text_for_subject": read_text("text_for_subject", for_subject, is_needed=subject_is_told),
+        "text_for_colleagues": read_text("text_for_colleagues", for_colleagues),
+    }

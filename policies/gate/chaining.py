@@ -23,8 +23,9 @@ from django.conf import settings
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 
+from accounts import public_addresses
 from policies.engine.types import Attempt, Channel, VerdictKind
-from policies.gate import public_addresses, store
+from policies.gate import store
 from policies.gate.inbound_judge import attempt_key
 from policies.gate.loading import LoadedSnapshot
 from policies.uponai import answers

@@ -4,9 +4,10 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from accounts.kyc import records
-from accounts.models import AuditEntry, KycRecord, Subject
+from accounts.models import AuditEntry, KycRecord, Subject, Workspace
 from accounts.scoping import scoped
 from tests import factories
+from tests.accounts.kyc import cases
 
 
 def make_subject(workspace, now, **facts):
@@ -90,13 +91,48 @@ def test_a_record_is_never_about_another_workspaces_subject(in_workspace, now):
         assert not KycRecord.objects.exists()
 
 
-def test_a_decided_record_keeps_its_level(in_workspace, now):
-    record = records.create_kyc_record(
-        workspace=in_workspace, subject=make_subject(in_workspace, now), level=1, acting_user=None, now=now
-    )
-    KycRecord.objects.update(state="approved", decided_at=now)
+def test_a_decided_record_keeps_its_level_and_its_declared_use(in_workspace, now):
+    case = cases.approved(in_workspace, now, declared_countries=["US"])
 
-    with pytest.raises(ValidationError):
-        records.edit_kyc_record(record=record, level=3, acting_user=None, now=now)
+    for changes in ({"level": 3}, {"declared_countries": ["US", "GB"]}, {"declared_calls_per_day": 900}):
+        with pytest.raises(ValidationError) as refusal:
+            records.edit_kyc_record(record=case.record, acting_user=None, now=now, **changes)
+        assert set(refusal.value.message_dict) == set(changes)
 
-    assert KycRecord.objects.get().level == 1
+    records.edit_kyc_record(record=case.record, note_for_colleagues="Seen twice.", acting_user=None, now=now)
+    record = KycRecord.objects.get()
+    assert (record.level, [country.code for country in record.declared_countries]) == (1, ["US"])
+
+
+def test_countries_are_understood_however_they_are_written(in_workspace, now):
+    subject = make_subject(in_workspace, now, nationalities=["RUS", "north korea"], country_of_residence="UK")
+
+    assert sorted(country.code for country in subject.nationalities) == ["KP", "RU"]
+    assert subject.country_of_residence.code == "GB"
+
+
+def test_an_approved_subject_who_turns_out_to_be_sanctioned_is_suspended(in_workspace, now):
+    case = cases.approved(in_workspace, now)
+
+    records.edit_subject(subject=case.record.subject, nationalities=["IR"], acting_user=None, now=now)
+
+    record = KycRecord.objects.get()
+    assert (record.state, record.is_reversal) == ("suspended", True)
+
+
+def test_an_approved_subject_with_another_name_is_decided_again_while_the_gate_stays_open(in_workspace, now):
+    case = cases.approved(in_workspace, now)
+
+    records.edit_subject(subject=case.record.subject, name="Ada Other", acting_user=None, now=now)
+
+    first, renewal = KycRecord.objects.order_by("pk")
+    assert (first.state, renewal.state, renewal.renews_id) == ("approved", "submitted", first.pk)
+
+
+def test_a_new_reference_of_an_approved_subject_reaches_the_gate(in_workspace, now):
+    case = cases.approved(in_workspace, now)
+    before = Workspace.objects.get(pk=in_workspace.pk).snapshot_version
+
+    records.edit_subject(subject=case.record.subject, reference="cust-other", acting_user=None, now=now)
+
+    assert Workspace.objects.get(pk=in_workspace.pk).snapshot_version > before
