@@ -33,6 +33,8 @@ PEOPLE: Final = (
 )
 OWNER: Final = "owner@demo.example"
 EDITOR: Final = "editor@demo.example"
+REVIEWER: Final = "reviewer@demo.example"
+SECOND_REVIEWER: Final = "second.reviewer@demo.example"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Founds a demo workspace through the verbs that people use: members, policies, keys, end users.
+"""Founds a demo workspace through the verbs that people use: members, policies, keys.
 
 Each step looks first whether it is done, so an interrupted founding can be taken up again.
 """
@@ -6,7 +6,7 @@ Each step looks first whether it is done, so an interrupted founding can be take
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -14,8 +14,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from accounts import audit, keys, workspaces
-from accounts.kyc import records
-from accounts.models import AuditEntry, KycRecord, Membership, PublicKey, Subject, User, Workspace
+from accounts.models import AuditEntry, Membership, PublicKey, User, Workspace
 from accounts.roles import Role
 from accounts.scoping import scoped
 from monitoring.demo import cast
@@ -23,18 +22,6 @@ from policies import actions
 from policies.models import CountryPolicy, Decision
 
 FOUNDED = "demo.found"
-State = KycRecord.State
-# Not decided yet, or ended without a decision.
-UNDECIDED = {
-    State.DRAFT,
-    State.SUBMITTED,
-    State.IN_REVIEW,
-    State.NEEDS_INFORMATION,
-    State.PROPOSED_APPROVE,
-    State.PROPOSED_REJECT,
-    State.WITHDRAWN,
-}
-VALID_FOR = timedelta(days=365)
 
 
 def people() -> dict[str, User]:
@@ -159,58 +146,3 @@ def note_use(workspace: Workspace) -> None:
             newest = Decision.objects.filter(public_key=key.key).order_by("-at", "-id").first()
             if newest is not None:
                 PublicKey.objects.filter(pk=key.pk).update(last_used_at=newest.at)
-
-
-def end_users(workspace: Workspace, *, acting_user: User, now: datetime) -> None:
-    """Subjects with one KYC record each, in every state there is."""
-    with scoped(workspace.pk):
-        there = set(Subject.objects.values_list("reference", flat=True))
-        for position, person in enumerate(cast.END_USERS):
-            if cast.reference_of(position) not in there:
-                with transaction.atomic():
-                    _end_user(workspace, position, person, acting_user=acting_user, now=now)
-
-
-def _end_user(workspace: Workspace, position: int, person: Any, *, acting_user: User, now: datetime) -> None:
-    name, country, level, state, countries, purpose = person
-    came_at = now - timedelta(days=28 - position, hours=position * 5 % 24)
-    is_erased = state == State.ERASED
-    subject = records.create_subject(
-        workspace=workspace,
-        acting_user=acting_user,
-        now=came_at,
-        reference=cast.reference_of(position),
-        name=name,
-        phone="" if is_erased else f"+1212555{160 + position:04d}",
-        email="" if is_erased else f"{name.lower().replace(' ', '.')}@guest.example",
-        country_of_residence=country,
-        nationalities=[country] if country else [],
-    )
-    record = records.create_kyc_record(
-        workspace=workspace,
-        subject=subject,
-        acting_user=acting_user,
-        now=came_at,
-        level=level,
-        declared_countries=list(countries),
-        declared_purpose=purpose,
-    )
-    # Where a record stands when the demo begins; from here on only reviewers move it.
-    KycRecord.objects.filter(pk=record.pk).update(state=state, **_moments(state, came_at, now))
-
-
-def _moments(state: str, came_at: datetime, now: datetime) -> dict[str, datetime | None]:
-    submitted_at = None if state == State.DRAFT else came_at + timedelta(hours=2)
-    if state in UNDECIDED:
-        return {"submitted_at": submitted_at, "decided_at": None, "expires_at": None}
-    decided_at = came_at + timedelta(hours=21)
-    expires_at = decided_at + VALID_FOR
-    if state == State.EXPIRED:
-        decided_at = came_at - VALID_FOR
-        submitted_at, expires_at = decided_at - timedelta(days=1), now - timedelta(days=3)
-    has_an_end = state in (State.APPROVED, State.SUSPENDED, State.EXPIRED)
-    return {
-        "submitted_at": submitted_at,
-        "decided_at": decided_at,
-        "expires_at": expires_at if has_an_end else None,
-    }

@@ -14,7 +14,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from accounts.models import User, Workspace
-from monitoring.demo import cast, founding, history, phone_numbers
+from monitoring.demo import cast, end_users, founding, history, phone_numbers
 from monitoring.demo.history import Written
 from policies.gate.rebuild import rebuild
 
@@ -101,7 +101,7 @@ def _complete_first(workspace: Workspace, people: dict[str, User], *, now: datet
         acting_user=editor,
         now=workspace.created_at,
     )
-    founding.end_users(workspace, acting_user=owner, now=now)
+    end_users.end_users(workspace, people=people, now=now)
     founding.mark_founded(workspace, acting_user=owner, now=now)
 
 
