@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from accounts.kyc import records
+from accounts.kyc import records, review
 from accounts.models import KycRecord, Subject
 from accounts.roles import Role
 from tests import factories
+from tests.accounts.kyc import cases
 from tests.signing_in import signed_in
 
 RECORDS = "admin:accounts_kycrecord_"
@@ -27,7 +28,15 @@ def make_record(workspace, now, name="Ada Example", *, state="draft", waited=Non
     record = records.create_kyc_record(
         workspace=workspace, subject=subject, level=2, declared_countries=["LV"], acting_user=None, now=now
     )
-    KycRecord.objects.filter(pk=record.pk).update(state=state, submitted_at=now - waited if waited else None)
+    if state != "draft":
+        came_at = now - waited
+        review.submit(record=record, acting_user=None, now=came_at)
+        if state != "submitted":
+            case = cases.Case(record, cases.reviewer(workspace), cases.second_reviewer(workspace))
+            cases.claim(case, came_at)
+        if state == "rejected":
+            cases.reject(case, came_at)
+            cases.confirm(case, came_at)
     return record
 
 

@@ -123,7 +123,9 @@ def test_the_kyc_queue_is_shown_to_those_who_may_see_cases(client, workspace, ro
         subject = Subject.objects.create(reference="u1", name="Ada")
         for days in (3, 1):
             submitted = NOW - timedelta(days=days)
-            KycRecord.objects.create(subject=subject, level=2, state="submitted", submitted_at=submitted)
+            KycRecord.objects.create(
+                subject=subject, level=2, came_from="draft", state="submitted", submitted_at=submitted
+            )
         KycRecord.objects.create(subject=subject, level=1, state="draft")
     client.force_login(factories.make_member(workspace, role))
 
@@ -170,7 +172,7 @@ def test_open_matters_are_absent_when_nothing_is_open(owner, number):
 def test_the_link_of_the_kyc_queue_leads_to_the_list(owner, workspace):
     with scoped(workspace.pk):
         subject = Subject.objects.create(reference="u1", name="Ada")
-        KycRecord.objects.create(subject=subject, level=2, state="submitted", submitted_at=NOW)
+        KycRecord.objects.create(subject=subject, level=2, came_from="draft", state="submitted", submitted_at=NOW)
 
     href = re.search(r'href="([^"]+state__in[^"]+)"', home(owner))
 

@@ -37,7 +37,16 @@ def approve(gate, subject, *, level=1, lasts=timedelta(days=1)):
     with scoped(gate.workspace.pk):
         row = Subject.objects.create(reference=subject, name=subject)
         KycRecord.objects.create(
-            subject=row, level=level, state="approved", decided_at=moment(), expires_at=moment() + lasts
+            subject=row,
+            level=level,
+            came_from="in_review",
+            state="approved",
+            decided_by="user:1",
+            confirmed_by="user:2",
+            second_needed=True,
+            evidence="0" * 64,
+            decided_at=moment(),
+            expires_at=moment() + lasts,
         )
     snapshots.forget()
 
