@@ -84,7 +84,7 @@ class WorkspaceForm(VerbForm):
 
     class Meta:
         model = Workspace
-        fields = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits")
+        fields = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits", "kyc_fallback")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,6 +99,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", ("home_country", "time_zone"))}),
         ("Prices", {"fields": ("agent_minute_price", "carrier_prices")}),
+        ("KYC", {"fields": ("kyc_fallback",)}),
         (
             "Limits of the whole workspace",
             {"fields": ("limits",), "classes": ["collapse"], "description": LIMITS_MEAN},

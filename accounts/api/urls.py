@@ -3,12 +3,13 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import end_user_tokens, public_keys, resources, workspace
+from accounts.api import end_user_tokens, kyc, kyc_webhooks, public_keys, resources, workspace
 
 router = SimpleRouter()
 router.register("public-keys", public_keys.PublicKeys, "public-key")
-router.register("subjects", resources.Subjects, "subject")
-router.register("kyc-records", resources.KycRecords, "kyc-record")
+router.register("subjects", kyc.Subjects, "subject")
+router.register("kyc-records", kyc.KycRecords, "kyc-record")
+router.register("kyc-webhooks", kyc_webhooks.KycWebhooks, "kyc-webhook")
 router.register("audit-log", resources.AuditLog, "audit-entry")
 
 urlpatterns = [

@@ -8,16 +8,22 @@ from typing import Any
 import orjson
 from django.db import transaction
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import countries, workspaces
-from accounts.api.inputs import Body, Text
+from accounts.api.inputs import AsWritten, Body, Text
 from accounts.api.limits import LimitsAsWritten
 from accounts.api.views import ApiView
 from accounts.models import Workspace
+
+
+@extend_schema_field(OpenApiTypes.OBJECT)
+class KycSettingsAsWritten(AsWritten):
+    pass
 
 
 class WorkspaceSerializer(serializers.ModelSerializer):
@@ -26,10 +32,20 @@ class WorkspaceSerializer(serializers.ModelSerializer):
         child=serializers.FloatField(), help_text="Your own prices in US dollars a minute, by country."
     )
     limits = LimitsAsWritten()
+    kyc_settings = serializers.DictField(help_text="Where they differ from the factory's.")
 
     class Meta:
         model = Workspace
-        fields = ("slug", "name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits")
+        fields = (
+            "slug",
+            "name",
+            "home_country",
+            "time_zone",
+            "agent_minute_price",
+            "carrier_prices",
+            "limits",
+            "kyc_settings",
+        )
 
 
 class EditWorkspace(Body):
@@ -41,6 +57,7 @@ class EditWorkspace(Body):
     home_country = Text(max_length=2, required=False)
     time_zone = Text(max_length=64, required=False)
     limits = LimitsAsWritten(required=False)
+    kyc_settings = KycSettingsAsWritten(required=False)
 
     def validate_home_country(self, code: str) -> str:
         if code not in countries.CODES:

@@ -38,17 +38,18 @@ _OTHER_NAMES: Final = {
 }  # fmt: skip
 
 
-def _plain(name: str) -> str:
+def _words(name: str) -> frozenset[str]:
+    """In any order: "Iran (Islamic Republic of)" is "Islamic Republic of Iran"."""
     letters = unicodedata.normalize("NFKD", name).casefold()
     words = "".join(letter if letter.isalnum() else " " for letter in letters if not unicodedata.combining(letter))
-    return " ".join(words.split())
+    return frozenset(words.split()) - {"the", "of", "and", "s"}
 
 
 _ALPHA_3: Final = {iso.alpha3(code): code for code in countries.CODES if iso.alpha3(code)}
 _NAMES: Final = (
-    {_plain(str(name)): code for code, name in iso if code in countries.CODES}
-    | {_plain(name): code for code, name in countries.NAMES.items()}
-    | _OTHER_NAMES
+    {_words(str(name)): code for code, name in iso if code in countries.CODES}
+    | {_words(name): code for code, name in countries.NAMES.items()}
+    | {_words(name): code for name, code in _OTHER_NAMES.items()}
 )
 
 
@@ -59,7 +60,7 @@ def country_of(text: Any) -> str | None:
     code = text.strip().strip("<").upper()
     if code in countries.CODES:
         return code
-    return _OTHER_CODES.get(code) or _ALPHA_3.get(code) or _NAMES.get(_plain(text))
+    return _OTHER_CODES.get(code) or _ALPHA_3.get(code) or _NAMES.get(_words(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -344,7 +344,8 @@ def refused(**columns):
 def test_the_database_knows_which_state_may_follow_which(in_workspace, now):
     cases.submitted(in_workspace, now)
 
-    assert "kyc_record_move_legal" in refused(state="approved", decided_at=now, expires_at=now)
+    decided = {"decided_by": "user:1", "evidence": "0" * 64, "decided_at": now, "expires_at": now}
+    assert "kyc_record_move_legal" in refused(state="approved", **decided)
     assert "kyc_record_move_legal" in refused(state="expired")
     transition = KycTransition.objects.get()
     with pytest.raises(IntegrityError, match="kyc_transition_legal"), transaction.atomic():
