@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from accounts.scoping import unscoped
 
 FIRST_DIGEST = "0" * 64
 SYSTEM = "fraudconsole"
+ERASED = "erased"
 
 Acting = User | ApiToken | None
 """Who acts: a person, a REST client's token, or None for the console itself."""
@@ -80,6 +81,24 @@ def record(
         entry.save(force_insert=True)
         AuditHead.objects.filter(pk=head.pk).update(sequence=entry.sequence, digest=entry.digest)
     return entry
+
+
+def erase_details(*, workspace_id: int, objects: Mapping[str, Iterable[object]]) -> int:
+    """Erases what entries about these objects (ids by type) tell of a person, in the transaction of an erasure.
+
+    That something was done, when, by whom and to which object stays, and the chain with it.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("Details are erased in the transaction of an erasure.")
+    count = 0
+    for object_type, ids in objects.items():
+        # Past the model's own refusal: nothing else may, and this leaves the links of the chain alone.
+        entries = models.QuerySet(AuditEntry).filter(workspace_id=workspace_id, object_type=object_type)
+        texts = [str(pk) for pk in ids]
+        for start in range(0, len(texts), 500):
+            chosen = entries.filter(object_id__in=texts[start : start + 500])
+            count += chosen.update(detail=None, detail_key="", object_label=ERASED)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
