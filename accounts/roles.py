@@ -41,6 +41,8 @@ _TRAFFIC = (
     | _view("accounts", "publickey", "workspace")
 )
 _KYC = _view("accounts", "kycrecord", "subject")
+# Passports and faces: for those alone who decide by them.
+_DOCUMENTS = _view("accounts", "kycdocument")
 _AUDIT = _view("accounts", "auditentry")
 _POLICY = (
     _edit("policies", "phonenumber", "countrypolicy", "hold")
@@ -56,12 +58,13 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     | _AUDIT
     | _POLICY
     | _REVIEW
+    | _DOCUMENTS
     | _all("accounts", "membership")
     | _edit("accounts", "apitoken", "uponaikey")
     | {"accounts.change_workspace"},
     Role.POLICY_EDITOR: _TRAFFIC | _AUDIT | _POLICY,
-    Role.KYC_REVIEWER: _TRAFFIC | _KYC | _REVIEW,
-    Role.SECOND_REVIEWER: _TRAFFIC | _KYC | _REVIEW | _CONFIRM,
+    Role.KYC_REVIEWER: _TRAFFIC | _KYC | _REVIEW | _DOCUMENTS,
+    Role.SECOND_REVIEWER: _TRAFFIC | _KYC | _REVIEW | _CONFIRM | _DOCUMENTS,
     Role.ANALYST: _TRAFFIC | _AUDIT,
     Role.VIEWER: _TRAFFIC,
 }
