@@ -154,6 +154,11 @@ def _database() -> dict[str, object]:
 DATABASES = {"default": _database()}
 REDIS_URL = environment.text("REDIS_URL") or embedded_redis_url(DATA_DIR)
 
+# What subjects hand in: sealed, and outside of everything that has an address.
+DOCUMENTS_DIR = environment.text("DOCUMENTS_DIR") or str(DATA_DIR / "documents")
+# A clamd: unix:///run/clamav/clamd.ctl or tcp://127.0.0.1:3310. Where it is set and does not answer, no file is taken.
+DOCUMENT_SCANNER = environment.text("DOCUMENT_SCANNER")
+
 # --- People ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -240,6 +245,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 2.0,
         "options": {"expires": 5},
     },
+    "forget KYC": {"task": "accounts.tasks.forget_kyc", "schedule": 3600.0, "options": {"expires": 600}},
     "roll up": {"task": "monitoring.tasks.roll_up", "schedule": 2.0, "options": {"expires": 10}},
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
     "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},
