@@ -7,7 +7,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from accounts.kyc import due, webhooks
+from accounts.kyc import due, privacy, webhooks
 
 DELIVERING_SECONDS = 30.0
 
@@ -19,6 +19,14 @@ def sweep_kyc(**_: object) -> None:
     due.expire_due(now=now)
     due.ask_reverification_due(now=now)
     due.escalate_due(now=now)
+
+
+@shared_task
+def forget_kyc(**_: object) -> None:
+    """Erases what is no longer kept, and removes files that nothing names."""
+    now = timezone.now()
+    privacy.erase_due(now=now)
+    privacy.remove_orphans(now=now)
 
 
 @shared_task

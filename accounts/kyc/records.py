@@ -12,7 +12,7 @@ from django.db import models
 
 from accounts import audit
 from accounts.audit import Acting
-from accounts.kyc import evidence, four_eyes, review
+from accounts.kyc import duplicates, evidence, four_eyes, review
 from accounts.kyc.screening import country_of
 from accounts.kyc.states import UNDECIDED, State, SuspendReason
 from accounts.kyc.transitions import locked
@@ -49,6 +49,7 @@ def create_subject(*, workspace: Workspace, acting_user: Acting, now: datetime, 
     with taking_turns(workspace.pk):
         _fill_subject(row, facts, now=now)
         row.save()
+        duplicates.note_subject(row)
         _tell(row, "subject.create", acting_user, now, after=_facts(row, SUBJECT_FIELDS))
     return row
 
@@ -63,6 +64,7 @@ def edit_subject(*, subject: Subject, acting_user: Acting, now: datetime, **chan
         _fill_subject(row, changes, now=now)
         changed = _save_changes(row, before, SUBJECT_FIELDS, "subject.edit", acting_user, now)
         if changed:
+            duplicates.note_subject(row)
             _look_again(row, changed, acting_user, now)
     return row
 
