@@ -134,6 +134,9 @@ class Workspace(models.Model):
         default=Fallback.NONE,
         help_text="Who stands in where four eyes are needed and nobody else may confirm.",
     )
+    provider_secret = models.TextField(
+        blank=True, editable=False, help_text="Sealed: what results of identity providers are signed with."
+    )
     endpoint = models.CharField(
         max_length=64,
         unique=True,
