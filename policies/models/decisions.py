@@ -69,6 +69,9 @@ class Decision(WorkspaceModel):
             models.Index(
                 fields=["workspace", "-at"], condition=~models.Q(would_be=""), name="decision_newest_observed"
             ),
+            models.Index(
+                fields=["workspace", "subject", "-at"], condition=~models.Q(subject=""), name="decision_of_subject"
+            ),
         ]
 
     def __str__(self) -> str:
