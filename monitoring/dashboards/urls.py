@@ -15,4 +15,5 @@ urlpatterns = [
     path("panels/matters/", views.matters, name="panel-matters"),
     path("panels/phone-number/<int:pk>/", views.phone_number, name="panel-phone-number"),
     path("panels/observed/<str:what>/<int:pk>/", views.observed, name="panel-observed"),
+    path("panels/subject/<int:pk>/", views.subject, name="panel-subject"),
 ]

@@ -12,9 +12,11 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from accounts.admin.base import is_htmx
+from accounts.models import Subject
 from monitoring.dashboards import home, observing
 from monitoring.dashboards.home import Asked
 from monitoring.dashboards.phone_number import traffic
+from monitoring.dashboards.subject import traffic as subject_traffic
 from policies.models import PhoneNumber
 
 View = Callable[..., HttpResponse]
@@ -51,6 +53,13 @@ def observed_panel(request: HttpRequest, what: str, pk: int) -> HttpResponse:
     return render(request, "monitoring/panels/observed.html", {"observed": seen})
 
 
+def subject_panel(request: HttpRequest, pk: int) -> HttpResponse:
+    _require(request, "accounts.view_subject")
+    _require(request, "policies.view_decision")
+    seen = subject_traffic(get_object_or_404(Subject, pk=pk), now=timezone.now())
+    return render(request, "monitoring/panels/subject.html", {"traffic": seen})
+
+
 def for_members(view: View) -> View:
     """Like every admin page, except that a sign-in page never appears inside a panel."""
 
@@ -74,4 +83,5 @@ usage = home_panel("usage", "monitoring.view_usagebucket", home.usage_panel)
 world_map = home_panel("map", "monitoring.view_usagebucket", home.map_panel)
 phone_number = for_members(phone_number_panel)
 observed = for_members(observed_panel)
+subject = for_members(subject_panel)
 matters = home_panel("matters", "policies.view_synctarget", home.matters_panel)
