@@ -149,6 +149,9 @@ class KycRecord(WorkspaceModel):
             models.Index(fields=["workspace", "state", "submitted_at"], name="kyc_record_queue"),
             models.Index(fields=["workspace", "state", "due_at"], name="kyc_record_due"),
             models.Index(fields=["state", "expires_at"], name="kyc_record_expiry"),
+            models.Index(
+                fields=["workspace", "due_at", "id"], condition=Q(due_at__isnull=False), name="kyc_record_most_due"
+            ),
         ]
 
     def __str__(self) -> str:
