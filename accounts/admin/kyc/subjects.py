@@ -1,0 +1,87 @@
+"""The list and the form of subjects: the end users whose identity is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
+
+from accounts.admin.base import ConsoleAdmin, VerbForm, acting
+from accounts.admin.display import CountriesField, CountryField, countries_cell, phone_facts, searched_digits
+from accounts.kyc import records
+from accounts.models import Subject
+
+
+class SubjectForm(VerbForm):
+    nationalities = CountriesField(required=False)
+    country_of_residence = CountryField(required=False)
+    phone = forms.CharField(
+        required=False, widget=UnfoldAdminTextInputWidget({"placeholder": "+14155550100"}), max_length=40
+    )
+    date_of_birth = forms.DateField(required=False, widget=UnfoldAdminSingleDateWidget())
+
+    class Meta:
+        model = Subject
+        fields = records.SUBJECT_FIELDS
+
+
+@admin.register(Subject)
+class SubjectAdmin(ConsoleAdmin):
+    form = SubjectForm
+    empty_words = {
+        "icon": "person_search",
+        "title": "No subjects yet",
+        "text": "The end users whose identity is checked would be here, by name, reference and phone number.",
+    }
+    list_display = ("name", "reference", "shown_phone", "email", "residence", "shown_records")
+    search_fields = ("name", "reference", "phone", "email")
+    search_help_text = "Name, reference, phone or e-mail"
+    ordering = ("name",)
+    fieldsets = (
+        (None, {"fields": (("name", "reference"), ("phone", "email"))}),
+        ("Person", {"fields": (("country_of_residence", "nationalities"), "date_of_birth")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subject]:
+        return super().get_queryset(request).annotate(records=Count("kyc_records"))
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        """A number is found however it is written."""
+        digits = searched_digits(search_term)
+        if digits:
+            return queryset.filter(phone__contains=digits) | queryset.filter(reference__icontains=search_term), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def run_verb(self, request: HttpRequest, row: Any, form: Any, *, creating: bool) -> Subject:
+        facts = {name: form.cleaned_data[name] for name in records.SUBJECT_FIELDS if name in form.cleaned_data}
+        if creating:
+            return records.create_subject(workspace=request.workspace, **facts, **acting(request))  # type: ignore[attr-defined]
+        return records.edit_subject(subject=Subject.objects.get(pk=row.pk), **facts, **acting(request))
+
+    @display(description="Phone", ordering="phone")
+    def shown_phone(self, row: Subject) -> str:
+        if not row.phone:
+            return "—"
+        return render_to_string("components/_phone_number.html", {"number": phone_facts(row.phone)})
+
+    @display(description="Lives in", ordering="country_of_residence")
+    def residence(self, row: Subject) -> str:
+        code = row.country_of_residence.code
+        return countries_cell([code]) if code else "—"
+
+    @display(description="KYC records", ordering="records")
+    def shown_records(self, row: Subject) -> str:
+        return render_to_string(
+            "accounts/_count_link.html",
+            {
+                "count": row.records,  # type: ignore[attr-defined]
+                "url": "admin:accounts_kycrecord_changelist",
+                "query": f"subject={row.pk}",
+            },
+        )
