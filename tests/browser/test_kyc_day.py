@@ -236,7 +236,7 @@ def confirm(page: Page, screenshots: Path) -> None:
     page.keyboard.press("a")
     page.get_by_role("form", name="Confirm the approval").get_by_role("button", name="Confirm the approval").click()
     expect(page.get_by_label("In short")).to_contain_text("Approved at level 3 until")
-    expect(page.get_by_label("In short")).to_contain_text("confirmed by another person")
+    expect(page.get_by_label("In short")).to_contain_text("confirmed by Sam Okafor")
 
 
 def the_call_is_shown_on_the_case(browser: Browser, demo: Demo, case: str, screenshots: Path) -> None:

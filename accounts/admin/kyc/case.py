@@ -13,10 +13,10 @@ from django.utils import timezone
 from accounts import roles
 from accounts.admin.display import country_facts, panel_url, phone_facts
 from accounts.admin.kyc import decisions, evidence, pieces, unlocks, words
-from accounts.admin.kyc.decisions import Choice, Viewer
+from accounts.admin.kyc.decisions import Viewer
 from accounts.components import Sentence
+from accounts.kyc import documents, four_eyes, people, rules
 from accounts.kyc import evidence as rests_on
-from accounts.kyc import four_eyes, people, rules
 from accounts.kyc.states import PROPOSED, WAITING, State
 from accounts.models import KycRecord, KycTransition, Membership, Subject, User
 from accounts.roles import Role
@@ -72,7 +72,8 @@ def body(record: KycRecord, viewer: Viewer, now: datetime, *, who: User) -> dict
     """Everything but the frame, and what other rooms know of the subject."""
     moves = list(record.transitions.order_by("sequence"))
     earlier = KycRecord.objects.filter(subject=record.subject).exclude(pk=record.pk).order_by("-pk")
-    names = words.names_of([record.claimed_by, record.decided_by, record.assigned_to, *(row.actor for row in moves)])
+    actors = [record.claimed_by, record.decided_by, record.confirmed_by, record.assigned_to]
+    names = words.names_of([*actors, *(row.actor for row in moves)])
     choices = decisions.open_to(record, viewer, now)
     state = State(record.state)
     return {
@@ -100,6 +101,7 @@ def body(record: KycRecord, viewer: Viewer, now: datetime, *, who: User) -> dict
         "seen_evidence": rests_on.hash_of(record),
         "seen_pieces": pieces.written(pieces.shown(record)),
         "may_edit": viewer.may_review and state in OPEN_TO_CHANGES,
+        "may_read": viewer.may_review and state in documents.OPEN,
         "tried_panel_url": panel_url("subject", record.subject_id),
     }
 
@@ -194,7 +196,7 @@ def _decided_by(record: KycRecord, names: dict[str, str]) -> str:
         return ""
     said = f"By {words.name_in(names, record.decided_by)} on {_day(record.decided_at)}"
     if record.confirmed_by:
-        return f"{said}, confirmed by another person."
+        return f"{said}, confirmed by {words.name_in(names, record.confirmed_by)}."
     return f"{said}; one person decided, for want of a second." if record.fallback else f"{said}."
 
 
@@ -279,10 +281,6 @@ def _earlier(row: KycRecord) -> dict[str, Any]:
         "badge": words.badge_of(row),
         "at": row.decided_at or row.submitted_at or row.created_at,
     }
-
-
-def choice_of(choices: Sequence[Choice], verb: str) -> Choice | None:
-    return next((choice for choice in choices if choice.verb == verb), None)
 
 
 def _day(at: datetime | None) -> str:

@@ -13,6 +13,7 @@ from accounts import countries
 from accounts.admin.display import as_people_write, country_facts
 from accounts.admin.kyc import words
 from accounts.kyc import duplicates, privacy, screening
+from accounts.kyc.documents import IDENTITY
 from accounts.models import KycDocument, KycRecord, ProviderResult, Subject, User
 
 MOST_DUPLICATES: Final = 10
@@ -30,6 +31,8 @@ class Shown:
     trouble: str
     reading: str
     reading_tone: str
+    problems: tuple[str, ...]
+    lines_href: str
     uploaded_at: datetime
 
 
@@ -83,8 +86,17 @@ def _shown(row: KycDocument, who: User) -> Shown:
         trouble=trouble,
         reading=reading,
         reading_tone=tone,
+        problems=tuple(problem["words"] for problem in row.reading.get("problems", ())) if may_see else (),
+        lines_href=_lines_href(row) if is_clean and may_see else "",
         uploaded_at=row.uploaded_at,
     )
+
+
+def _lines_href(row: KycDocument) -> str:
+    """Where its machine-readable lines are typed in; empty for papers that have none."""
+    if row.kind not in IDENTITY:
+        return ""
+    return reverse("admin:accounts_kycrecord_document_lines", args=[row.record_id, row.pk])
 
 
 def _reading(row: KycDocument) -> tuple[str, str]:
@@ -93,7 +105,7 @@ def _reading(row: KycDocument) -> tuple[str, str]:
         return "", ""
     if row.reading.get("fits"):
         return "The check digits of its machine-readable lines are right.", "quiet"
-    return "The check digits of its machine-readable lines are wrong.", "danger"
+    return "Its machine-readable lines do not fit, as they were typed in.", "danger"
 
 
 # --- Screening ------------------------------------------------------------------------------------

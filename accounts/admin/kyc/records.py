@@ -19,13 +19,14 @@ from accounts.admin.display import CountriesField
 from accounts.admin.kyc import case, decisions, pieces, queue
 from accounts.admin.kyc.decisions import Viewer
 from accounts.admin.kyc.unlocks import CHANNELS
-from accounts.kyc import claims, document_page, links, people, privacy, records, review
+from accounts.kyc import claims, document_page, documents, links, people, privacy, records, review
 from accounts.kyc.states import State
 from accounts.kyc.transitions import Conflict, NotEntitled
 from accounts.models import KycDocument, KycRecord, Subject, User
 
 REFUSALS = (Conflict, NotEntitled, ValidationError)
 MOST_ASSIGNED = queue.PER_PAGE
+LONGEST_LINES = 400
 KEPT = ("reason_codes", "text_for_subject", "text_for_colleagues", "override_reason", "rejection")
 
 
@@ -79,6 +80,7 @@ class KycRecordAdmin(ConsoleAdmin):
             (one + "tick/", "tick", self.tick_view),
             (one + "upload-link/", "upload_link", self.upload_link_view),
             (one + "documents/<uuid:document_id>/<int:page>/", "document_page", self.document_page_view),
+            (one + "documents/<uuid:document_id>/lines/", "document_lines", self.document_lines_view),
         ]
 
     # --- The queue ----------------------------------------------------------------------------------
@@ -285,9 +287,22 @@ class KycRecordAdmin(ConsoleAdmin):
             raise Http404("This document has no such page.")
         if not privacy.may_see_documents(request.user):
             raise PermissionDenied
-        answer = redirect(document_page.address_of(request, document, page))
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return redirect(document_page.address_of(request, document, page))
+
+    def document_lines_view(self, request: HttpRequest, object_id: int, document_id: Any) -> HttpResponse:
+        """Machine-readable lines as somebody typed them in from what they see."""
+        record = self.found_to_change(request, object_id)
+        document = get_object_or_404(KycDocument, pk=document_id, record=record, state=KycDocument.State.CLEAN)
+        if not privacy.may_see_documents(request.user):
+            raise PermissionDenied
+        try:
+            text = request.POST.get("lines", "").strip()[:LONGEST_LINES]
+            if not text:
+                raise ValidationError("Type the lines first, as they stand at the foot of the document.")
+            documents.read_lines(document=document, text=text, **acting(request))
+        except REFUSALS as refusal:
+            messages.warning(request, _said(refusal))
+        return redirect(f"{self.change_url(record)}#document-{document.pk}")
 
     # --- What was declared --------------------------------------------------------------------------
 

@@ -233,7 +233,8 @@
         image.alt = `${image.alt} could not be fetched. Reload the page.`;
       });
     }
-    const first = $("[data-kyc-document]");
+    const named = document.getElementById(location.hash.slice(1));
+    const first = named?.matches("[data-kyc-document]") ? named : $("[data-kyc-document]");
     if (first) show(first);
     const box = $("[data-kyc-keys]");
     if (box) box.checked = !keysOff();
