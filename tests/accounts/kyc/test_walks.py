@@ -25,6 +25,8 @@ from tests import factories
 from tests.accounts.kyc import cases
 
 WALKS = 20_000 if os.environ.get("NIGHTLY") else 1_000
+ON_POSTGRESQL = 0.1
+"""Of them: the same walks say the same there, at several times the cost."""
 STEPS = 11
 WALKS_OF_A_COMPANY = 50
 ENTITLED = ("owner", "kyc_reviewer", "second_reviewer")
@@ -170,7 +172,8 @@ def since_submission(history):
 def test_random_walks_never_cheat(now):
     random.seed(6)
     reached = Counter()
-    for _ in range(WALKS // WALKS_OF_A_COMPANY):
+    walks = int(WALKS * (ON_POSTGRESQL if connection.vendor == "postgresql" else 1))
+    for _ in range(walks // WALKS_OF_A_COMPANY):
         company = Company(now)
         with scoped(company.workspace.pk):
             for number in range(WALKS_OF_A_COMPANY):
@@ -179,8 +182,8 @@ def test_random_walks_never_cheat(now):
                 check(record)
                 moves = record.transitions.all()
                 reached.update({move.to_state for move in moves} | {move.verb for move in moves})
-    assert reached["approved"] > WALKS / 8, "the walks must get far to prove anything"
-    assert reached["rejected"] > WALKS / 20
+    assert reached["approved"] > walks / 8, "the walks must get far to prove anything"
+    assert reached["rejected"] > walks / 20
     assert min(reached[verb] for verb in ("confirm", "cancel_proposal", "expire")) > 0
 
 
