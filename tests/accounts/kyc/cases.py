@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from accounts.kyc import claims, evidence, records, review, rules
@@ -87,3 +87,17 @@ def approved(workspace: Workspace, now: datetime, **facts: Any) -> Case:
     if case.record.state == KycRecord.State.PROPOSED_APPROVE:
         confirm(case, now)
     return case
+
+
+def approved_columns(now: datetime, *, state: str = "approved", came_from: str = "in_review") -> dict[str, Any]:
+    """The columns of a record that two people approved, for tests that only need it to be so."""
+    return {
+        "came_from": came_from,
+        "state": state,
+        "decided_by": "user:1",
+        "confirmed_by": "user:2",
+        "second_needed": True,
+        "evidence": "0" * 64,
+        "decided_at": now,
+        "expires_at": now + timedelta(days=1),
+    }

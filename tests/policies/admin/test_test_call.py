@@ -18,6 +18,7 @@ from policies import actions
 from policies.gate import rebuild, store
 from policies.models import Decision
 from tests import factories
+from tests.accounts.kyc import cases
 from tests.monitoring.dashboards.rows import NOW, make_decision
 from tests.policies.gate.charges import charge, spend
 from tests.signing_in import signed_in
@@ -269,7 +270,7 @@ def with_key(key, **more):
 @pytest.fixture
 def approved(in_workspace):
     person = Subject.objects.create(reference="u_1", name="Ada")
-    KycRecord.objects.create(subject=person, level=1, state="approved", decided_at=factories.moment())
+    KycRecord.objects.create(subject=person, level=1, **cases.approved_columns(factories.moment()))
 
 
 def test_it_offers_the_gate_keys_that_work(viewer, key, in_workspace):

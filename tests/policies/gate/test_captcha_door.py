@@ -7,6 +7,7 @@ from accounts.models import KycRecord, Subject
 from accounts.scoping import scoped
 from policies.gate import recorder
 from policies.models import Decision
+from tests.accounts.kyc import cases
 from tests.factories import make_phone_number, make_workspace, moment
 from tests.policies.gate.judging.conftest import CAPTCHA, gate, sandbox_of_gate, uponai, verifier
 from tests.policies.gate.outbound.conftest import CALL, CHAT, OURS, PEER, SMS, Gate, started
@@ -123,7 +124,7 @@ def test_opens_a_chat_to_known_people_while_the_verifier_is_down(gate, key, upon
     verifier.behaviour = "fails"
     with scoped(gate.workspace.pk):
         person = Subject.objects.create(reference="user-1", name="Ada")
-        KycRecord.objects.create(subject=person, level=1, state="approved", decided_at=moment())
+        KycRecord.objects.create(subject=person, level=1, **cases.approved_columns(moment()))
     gate.publish()
     proof, _ = end_user_tokens.mint(workspace_id=gate.workspace.pk, subject="user-1", now=moment())
     shown = {"X_End_User_Token": proof}

@@ -13,6 +13,7 @@ from accounts.scoping import scoped
 from policies.engine.limits import LimitName
 from policies.gate import store
 from policies.limit_words import MANY_BEHIND_ONE_ADDRESS, PEOPLE_BEHIND_ONE_ADDRESS, in_words
+from tests.accounts.kyc import cases
 from tests.factories import moment
 from tests.policies.gate.judging.conftest import CAPTCHA, gate, sandbox_of_gate, uponai, verifier
 from tests.policies.gate.outbound.conftest import CALL
@@ -37,7 +38,7 @@ def people(gate):
     with scoped(gate.workspace.pk):
         for reference in numbers:
             person = Subject.objects.create(reference=reference, name=reference)
-            KycRecord.objects.create(subject=person, level=1, state="approved", decided_at=moment())
+            KycRecord.objects.create(subject=person, level=1, **cases.approved_columns(moment()))
     return numbers
 
 

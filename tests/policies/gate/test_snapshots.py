@@ -4,7 +4,6 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -12,6 +11,7 @@ from django.db import connection
 from accounts.models import ApiToken, KycRecord, Subject
 from accounts.scoping import scoped
 from policies.gate import snapshots
+from tests.accounts.kyc import cases
 from tests.factories import make_token, make_workspace, moment
 
 
@@ -45,7 +45,8 @@ def test_an_expired_approval_is_over_whatever_date_it_bears(workspace):
     """It may have been ended before its time."""
     with scoped(workspace.pk):
         subject = Subject.objects.create(reference="ann", name="Ann")
-        KycRecord.objects.create(subject=subject, level=2, state="expired", expires_at=moment() + timedelta(days=1))
+        columns = cases.approved_columns(moment(), state="expired", came_from="approved")
+        KycRecord.objects.create(subject=subject, level=2, **columns)
 
     (approval,) = snapshots.load(workspace.pk).engine.subjects["ann"]
 
