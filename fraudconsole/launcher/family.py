@@ -80,6 +80,7 @@ class Family:
         if log.exists() and log.stat().st_size > LONGEST_LOG_BYTES:
             os.truncate(log, 0)
         with log.open("ab") as output:
+            starts_at = output.tell()  # before the child writes: it shares this file's position
             process = subprocess.Popen(
                 command,
                 cwd=PROJECT_ROOT,
@@ -91,7 +92,7 @@ class Family:
                 # Safe: this process has one thread.
                 preexec_fn=end_with(os.getpid()),
             )
-            child = Child(name, command, log, process, additions, log_starts_at=output.tell())
+            child = Child(name, command, log, process, additions, log_starts_at=starts_at)
         self.children[name] = child
         self._write_register()
         return child
