@@ -10,7 +10,7 @@ from django.db import models, transaction
 from accounts import audit
 from accounts.workspaces import bump_snapshot
 from policies import bells
-from policies.models import SyncTarget
+from policies.models import Hold, SyncTarget
 
 
 def make_due(targets: models.QuerySet[SyncTarget], *, now: datetime) -> None:
@@ -25,6 +25,14 @@ def make_due(targets: models.QuerySet[SyncTarget], *, now: datetime) -> None:
         error="",
     )
     transaction.on_commit(lambda: bells.ring_push(waiting))
+
+
+def make_lists_due(scope: str, value: str, *, now: datetime) -> None:
+    """The same for the numbers whose country lists say something that was held or opened: one, or all."""
+    targets: models.QuerySet[SyncTarget] = SyncTarget.objects.all()
+    if scope == Hold.Scope.PHONE_NUMBER:
+        targets = targets.filter(phone_number__e164=value)
+    make_due(targets, now=now)
 
 
 def tell(workspace_id: int, **entry: Any) -> None:

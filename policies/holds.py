@@ -9,18 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import models, transaction
+from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Acting
 from accounts.scoping import current_workspace_id
 from accounts.workspaces import taking_turns
 from policies import bells
-from policies.changes import make_due, tell
+from policies.changes import make_lists_due, tell
 from policies.ending import settle_each
 from policies.held import changes_lists
 from policies.hold_input import WantedHold, wanted_hold
-from policies.models import Hold, SyncTarget
+from policies.models import Hold
 
 __all__ = ["brake", "impose", "lift", "settle_expired"]
 
@@ -151,12 +151,8 @@ def _end(hold: Hold, *, now: datetime) -> None:
 
 
 def _make_lists_due(hold: Hold, *, now: datetime) -> None:
-    if not changes_lists(hold):
-        return
-    targets: models.QuerySet[SyncTarget] = SyncTarget.objects.all()
-    if hold.scope == Hold.Scope.PHONE_NUMBER:
-        targets = targets.filter(phone_number__e164=hold.value)
-    make_due(targets, now=now)
+    if changes_lists(hold):
+        make_lists_due(hold.scope, hold.value, now=now)
 
 
 def _ring_for_calls(hold: Hold) -> None:

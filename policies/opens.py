@@ -9,17 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import models
-
 from accounts import audit
 from accounts.audit import Acting
 from accounts.scoping import current_workspace_id
 from accounts.workspaces import taking_turns
-from policies.changes import make_due, tell
+from policies.changes import make_lists_due, tell
 from policies.ending import settle_each
 from policies.exception_input import Wanted
 from policies.held import opens_lists
-from policies.models import Open, SyncTarget
+from policies.models import Open
 from policies.open_input import wanted_open
 
 __all__ = ["close", "open_temporarily", "settle_expired"]
@@ -116,12 +114,8 @@ def _end(open_: Open, *, now: datetime) -> None:
 
 
 def _make_lists_due(open_: Open, *, now: datetime) -> None:
-    if not opens_lists(open_):
-        return
-    targets: models.QuerySet[SyncTarget] = SyncTarget.objects.all()
-    if open_.scope == "phone_number":
-        targets = targets.filter(phone_number__e164=open_.value)
-    make_due(targets, now=now)
+    if opens_lists(open_):
+        make_lists_due(open_.scope, open_.value, now=now)
 
 
 def _tell(open_: Open, action: str, *, acting_user: Acting, now: datetime, **entry: Any) -> None:

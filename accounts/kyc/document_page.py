@@ -34,11 +34,6 @@ def address_of(request: HttpRequest, document: KycDocument, page: int, *, now: d
     return reverse("kyc_document", args=[_signer(request).sign_object(content)])
 
 
-def addresses_of(request: HttpRequest, document: KycDocument) -> list[str]:
-    """One for each page."""
-    return [address_of(request, document, page) for page in range(1, document.pages + 1)]
-
-
 def show(request: HttpRequest, ticket: str) -> HttpResponse:
     """The page as an image, for who may see documents in this workspace."""
     return admin.site.admin_view(_show)(request, ticket)  # type: ignore[no-any-return]

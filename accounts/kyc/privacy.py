@@ -69,13 +69,6 @@ def shown_phone(phone: str, who: Any) -> str:
     return f"{phone[:3]}{DOTS}{phone[-2:]}"
 
 
-def shown_reading(document: KycDocument, who: Any) -> dict[str, Any]:
-    """What the machine-readable lines say; for others only whether they fit."""
-    if may_see_documents(who) or not document.reading:
-        return dict(document.reading)
-    return {name: document.reading.get(name) for name in ("form", "fits")}
-
-
 # --- Everything about one subject -----------------------------------------------------------------
 
 

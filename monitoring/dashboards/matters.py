@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from django.db.models import Count, Min, Q
 from django.urls import reverse
 
+from accounts.kyc.states import WITH_US
 from accounts.models import KycRecord
 from policies.models import SyncTarget
 
 _State = SyncTarget.State
 # Waiting for us; what waits for the subject is not an open matter of ours.
-KYC_QUEUE = ("submitted", "in_review", "proposed_approve", "proposed_reject")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def sync_counts() -> SyncCounts:
 
 
 def kyc_queue() -> KycQueue:
-    waiting = KycRecord.objects.filter(state__in=KYC_QUEUE)
+    waiting = KycRecord.objects.filter(state__in=WITH_US)
     return KycQueue(**waiting.aggregate(waiting=Count("pk"), oldest=Min("submitted_at")))
 
 

@@ -14,6 +14,7 @@ from accounts.components import Action, Sentence
 from accounts.countries import is_sanctioned, name_of
 from policies import words
 from policies.admin import hold_words
+from policies.engine import counterfactuals
 from policies.engine.names import Reason, VerdictKind
 from policies.models import CountryPolicy, Decision, Hold
 
@@ -118,7 +119,7 @@ def _trace_entry(entry: dict[str, Any]) -> TraceEntry:
 
 def _is_up_to_lists(decision: Decision) -> bool:
     """Whether a change of the number's policy is among the remedies."""
-    return any(change.get("change") != "lift_holds" for change in decision.counterfactuals)
+    return any(change.get("change") in counterfactuals.OF_THE_POLICY for change in decision.counterfactuals)
 
 
 def _open_for_a_time(decision: Decision) -> dict[str, str]:

@@ -98,7 +98,7 @@ def _merged(
     earlier = _kept(key) if is_retry else None
     if earlier is not None:
         return earlier
-    theirs, what_became = _ask(url, body, headers, event)
+    theirs, what_became = ask_chained(url, body, headers, event)
     told = answer if theirs is None else orjson.dumps({event: answers.merge_inbound(ours, theirs.fields)})
     _note(loaded.workspace_id, str(attempt.own_number), what_became)
     return _keep(key, told, attempt, is_retry=is_retry)
@@ -123,13 +123,6 @@ def headers_of(request: HttpRequest) -> dict[str, str]:
 
 
 def ask_chained(
-    url: str, body: bytes, headers: Mapping[str, str], *, event: str, deadline: float = DEADLINE_SECONDS
-) -> ChainedAnswer | None:
-    """What the webhook at `url` answers to these very bytes; None where it gives no usable answer in time."""
-    return _ask(url, body, headers, event, deadline)[0]
-
-
-def _ask(
     url: str, body: bytes, headers: Mapping[str, str], event: str, deadline: float = DEADLINE_SECONDS
 ) -> tuple[ChainedAnswer | None, str]:
     try:

@@ -53,26 +53,37 @@ def facts(
 
     `charges`: those that the live store is yet to count; what it finds belongs to the trace.
     """
-    shown = verdict.as_dict()
-    would_be = shown.get("would_be") or {"verdict": "", "reason": ""}
     return {
         "decision_id": str(decision_id),
         "at": at.astimezone(UTC).isoformat(),
         "direction": attempt.direction.value,
         "channel": attempt.channel.value,
-        "verdict": shown["verdict"],
-        "reason": shown["reason"] or "",
-        "reasons": shown["reasons"],
         "phone_number": _text("phone_number", attempt.own_number),
-        "peer": shown["peer"]["e164"] or "",
         "peer_text": _text("peer_text", attempt.peer_number),
-        "country": shown["peer"]["country"] or "",
-        "number_class": shown["peer"]["number_class"],
-        "flags": shown["peer"]["flags"],
         "ip": canonical(attempt.ip),
         "public_key": _text("public_key", attempt.public_key),
         "subject": _text("subject", attempt.subject),
         "call_reference": _text("call_reference", attempt.call_reference),
+        "credential": credential,
+        "origin": _text("origin", origin),
+        "charges": [charge.as_list() for charge in charges],
+        "metadata_version": METADATA_VERSION,
+        "latency_us": latency_us,
+        **_judged(verdict),
+    }
+
+
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    shown = verdict.as_dict()
+    would_be = shown.get("would_be") or {"verdict": "", "reason": ""}
+    return {
+        "verdict": shown["verdict"],
+        "reason": shown["reason"] or "",
+        "reasons": shown["reasons"],
+        "peer": shown["peer"]["e164"] or "",
+        "country": shown["peer"]["country"] or "",
+        "number_class": shown["peer"]["number_class"],
+        "flags": shown["peer"]["flags"],
         "policy_id": shown["policy"]["id"] if shown["policy"] else None,
         "policy_revision": shown["policy"]["revision"] if shown["policy"] else None,
         "hold_id": verdict.hold_id,
@@ -80,14 +91,9 @@ def facts(
         "counterfactuals": shown["counterfactuals"],
         "would_be": would_be["verdict"],
         "would_be_reason": would_be["reason"] or "",
-        "credential": credential,
-        "origin": _text("origin", origin),
         "call_seconds": verdict.call_seconds,
         "reserved_micro": verdict.reserved_micro,
-        "charges": [charge.as_list() for charge in charges],
         "degraded": shown["degraded"],
-        "metadata_version": METADATA_VERSION,
-        "latency_us": latency_us,
     }
 
 

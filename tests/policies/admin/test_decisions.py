@@ -15,6 +15,7 @@ from django.urls import reverse
 from accounts.roles import Role
 from accounts.scoping import scoped
 from policies.admin.decision_page import decision_page
+from policies.models import Decision
 from tests import factories
 from tests.monitoring.dashboards.rows import NOW, make_decision
 
@@ -68,6 +69,14 @@ def test_the_page_links_to_the_number_and_its_policy(viewer, number):
     assert page.judgement.number_href == reverse("admin:policies_phonenumber_change", args=[number.pk])
     assert page.judgement.policy_href == reverse("admin:policies_countrypolicy_change", args=[number.policy_id])
     assert page_of(viewer, decision).count("revision 1") == 1
+
+
+def test_a_limit_that_only_time_lifts_does_not_send_anybody_to_the_lists(number):
+    wait = [{"change": "wait", "seconds": 40, "sentence": "in 40 s"}]
+    decision = make_decision(number, "+12125550123", NOW)
+    Decision.objects.filter(pk=decision.pk).update(verdict="block", reason="rate_limited", counterfactuals=wait)
+
+    assert decision_page(Decision.objects.get(pk=decision.pk), now=NOW).judgement.number_href == ""
 
 
 def test_an_allowed_attempt_needs_no_remedy(viewer, number):

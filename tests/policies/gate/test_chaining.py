@@ -42,7 +42,7 @@ def chained(workspace, receiver):
 
 
 def ask(url, **more):
-    return chaining.ask_chained(url, body(), {}, event="call_inbound", **{"deadline": 5.0} | more)
+    return chaining.ask_chained(url, body(), {}, event="call_inbound", **{"deadline": 5.0} | more)[0]
 
 
 def answer(status, content):
