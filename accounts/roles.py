@@ -37,7 +37,8 @@ def _edit(app: str, *models_: str) -> frozenset[str]:
 _TRAFFIC = (
     _view("policies", "phonenumber", "countrypolicy", "policyrevision", "decision", "synctarget", "hold")
     | _view("policies", "open", "trusted", "blockedcaller")
-    | _view("monitoring", "call", "usagebucket")
+    | _view("policies", "uponaiconnection", "proposedchange", "attestation", "managedrecord")
+    | _view("monitoring", "call", "usagebucket", "blockedcall", "agentseen", "knownsender", "alert", "relay", "digest")
     | _view("accounts", "publickey", "workspace")
 )
 _KYC = _view("accounts", "kycrecord", "subject")
@@ -47,6 +48,8 @@ _AUDIT = _view("accounts", "auditentry")
 _POLICY = (
     _edit("policies", "phonenumber", "countrypolicy", "hold")
     | _edit("policies", "open", "trusted", "blockedcaller")
+    | _edit("policies", "proposedchange", "attestation")
+    | _edit("monitoring", "knownsender", "alert", "relay")
     | _edit("accounts", "publickey")
 )
 _REVIEW = _edit("accounts", "kycrecord", "subject") | {"accounts.review_kycrecord"}

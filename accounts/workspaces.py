@@ -28,6 +28,11 @@ SETTINGS_FIELDS = (
     "limits",
     "kyc_settings",
     "kyc_fallback",
+    "new_numbers",
+    "requests_per_second",
+    "approval_tier",
+    "approval_hours",
+    "digest_period",
 )
 
 

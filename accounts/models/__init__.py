@@ -1,6 +1,7 @@
 """Who: people, workspaces, keys, subjects, and the audit trail of what they did."""
 
 from accounts.models.audit import AuditEntry, AuditHead
+from accounts.models.jobs import JobSlot
 from accounts.models.keys import ApiToken, DataKey, KeyLeak, PublicKey, UponaiKey
 from accounts.models.kyc import KycRecord, KycTransition, Subject
 from accounts.models.kyc_evidence import Erasure, KycDocument, ProviderResult, SubjectTrait, UploadLink
@@ -13,6 +14,7 @@ __all__ = [
     "AuditHead",
     "DataKey",
     "Erasure",
+    "JobSlot",
     "KeyLeak",
     "KycDelivery",
     "KycDocument",

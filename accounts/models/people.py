@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django_countries.fields import CountryField
@@ -95,6 +95,26 @@ def check_time_zone(name: str) -> None:
         raise ValidationError(f"{name} is not a time zone. Write one such as Europe/Berlin.")
 
 
+class NewNumbers(models.TextChoices):
+    DEFAULT_POLICY = "default_policy", "They follow the default policy at once"
+    FLAGGED = "flagged", "They stay as found and are flagged"
+
+
+class ApprovalTier(models.TextChoices):
+    """From which exposure tier on (see `accounts.countries`) a widening needs a second person."""
+
+    NOBODY = "", "Not needed"
+    DENIED_BY_DEFAULT = "T1", "For countries that are denied by default"
+    CHALLENGED = "T2", "For those, and for countries that fraud prefers"
+    NORMAL = "T3", "For every country"
+
+
+class DigestPeriod(models.TextChoices):
+    NEVER = "never", "Never"
+    DAILY = "daily", "Every day"
+    WEEKLY = "weekly", "Every week"
+
+
 class Workspace(models.Model):
     """One UponAI account and everything we keep about it; the tenant."""
 
@@ -133,6 +153,39 @@ class Workspace(models.Model):
         choices=Fallback.choices,
         default=Fallback.NONE,
         help_text="Who stands in where four eyes are needed and nobody else may confirm.",
+    )
+    new_numbers = models.CharField(
+        "numbers that appear at UponAI",
+        max_length=16,
+        choices=NewNumbers.choices,
+        default=NewNumbers.FLAGGED,
+        help_text="What becomes of a number that was bought at UponAI and not here.",
+    )
+    requests_per_second = models.PositiveSmallIntegerField(
+        "requests to UponAI",
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="The most a second that bringing policies to UponAI may send. UponAI publishes no limit.",
+    )
+    approval_tier = models.CharField(
+        "second person for widening",
+        max_length=2,
+        blank=True,
+        choices=ApprovalTier.choices,
+        default=ApprovalTier.NOBODY,
+        help_text="Opening such countries waits for a second person. Closing never does.",
+    )
+    approval_hours = models.PositiveSmallIntegerField(
+        "hours to answer",
+        default=24,
+        validators=[MinValueValidator(1), MaxValueValidator(720)],
+        help_text="A widening that nobody answers for so long is given up.",
+    )
+    digest_period = models.CharField(
+        max_length=8,
+        choices=DigestPeriod.choices,
+        default=DigestPeriod.WEEKLY,
+        help_text="How often owners and policy editors get a mail with what happened.",
     )
     provider_secret = models.TextField(
         blank=True, editable=False, help_text="Sealed: what results of identity providers are signed with."

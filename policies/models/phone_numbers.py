@@ -23,6 +23,20 @@ class PhoneNumber(WorkspaceModel):
     inbound_agents = models.JSONField(default=list, editable=False)
     outbound_agents = models.JSONField(default=list, editable=False)
     inbound_webhook_url = models.CharField(max_length=500, blank=True, editable=False)
+    inbound_sms_webhook_url = models.CharField(max_length=500, blank=True, editable=False)
+    asks_console = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="UponAI is to ask this console about its calls and messages; see `policies.connecting`.",
+    )
+    found = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="As UponAI had it before this console, for disconnecting: the two lists and the two webhooks.",
+    )
+    flagged_since = models.DateTimeField(
+        null=True, editable=False, help_text="It appeared at UponAI, and nobody has said yet what it may do."
+    )
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.ENFORCING)
     guarded_agent = models.CharField(
         max_length=80, blank=True, help_text="The agent that answers guarded calls; empty for the usual one."
@@ -83,6 +97,15 @@ class SyncTarget(WorkspaceModel):
     lease_until = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
     error = models.TextField(blank=True)
+    unsure_since = models.DateTimeField(
+        null=True, help_text="When a request was last left unanswered, which UponAI may still carry out."
+    )
+    verify_at = models.DateTimeField(null=True, help_text="When to look at UponAI again although nothing is due.")
+    verify_step = models.PositiveSmallIntegerField(default=0, help_text="How many of these looks there were.")
+    drift_since = models.DateTimeField(null=True, help_text="When UponAI was first seen to have something else.")
+    reasserted_at = models.JSONField(
+        default=list, help_text="When it was put right after a foreign change: times of the last hour, ISO 8601."
+    )
 
     class Meta:
         constraints = [
@@ -91,7 +114,13 @@ class SyncTarget(WorkspaceModel):
                 name="sync_target_applied_not_ahead",
             )
         ]
-        indexes = [models.Index(fields=["due_at"], name="sync_target_due")]
+        indexes = [
+            models.Index(fields=["due_at"], name="sync_target_due"),
+            models.Index(
+                fields=["verify_at"], condition=models.Q(verify_at__isnull=False), name="sync_target_to_verify"
+            ),
+            models.Index(fields=["workspace", "state"], name="sync_target_state"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.phone_number}: {self.get_state_display()}"
