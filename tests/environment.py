@@ -18,5 +18,6 @@ os.environ["UPONAI_API_URL"] = "http://127.0.0.1:9"  # nobody listens there; tes
 os.environ["CAPTCHA_VERIFY_URLS"] = "http://127.0.0.1:9/siteverify"  # the same; see tests/verifier.py
 os.environ["SANDBOX_API_KEY"] = "key_sandbox"
 os.environ["DEMO_PASSWORD"] = "amber-falcon-4821"
-if not os.environ.get("REDIS_URL"):
+# Each process of a parallel run has a live store of its own: tests empty it after themselves.
+if not os.environ.get("REDIS_URL") or os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["REDIS_URL"] = ending.enter_context(servers.valkey())

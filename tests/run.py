@@ -17,6 +17,8 @@ from tests import servers
 # These bring up a console of their own, on SQLite, so a second time would say nothing new.
 NOT_ON_POSTGRESQL = "not browser and not launcher"
 NO_TESTS_COLLECTED = 5
+MOST_PROCESSES = 4
+"""Each has a store, a database and now and then a console of its own."""
 # Choices of the person at the keyboard, which must not leak into tests.
 FOREIGN_VARIABLES = (
     *(
@@ -91,7 +93,7 @@ def _restricted(arguments: Sequence[str]) -> list[str]:
 
 
 def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-p", "tests.notes", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.notes", *_at_once(arguments), *arguments]
     process = subprocess.Popen(
         command,
         cwd=PROJECT_ROOT,
@@ -107,6 +109,13 @@ def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
             process.terminate()
         process.wait()
         raise
+
+
+def _at_once(arguments: Sequence[str]) -> list[str]:
+    """As many processes as there are processors, unless somebody looks closely: with -s, -x, --pdb, --lf or own -n."""
+    if any(argument in ("-s", "-x", "--pdb", "--lf", "-n") or argument.startswith("-n") for argument in arguments):
+        return []
+    return ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadgroup"]
 
 
 def _loud(sentence: str) -> str:
