@@ -61,7 +61,7 @@ def test_forgets_old_dials_that_nothing_needs(workspace):
         {"due_at": moment()},
         {"counted_by_database": True},
     ],
-    ids=str,
+    ids=["unknown", "to be asked again", "running", "due", "counted by the database"],
 )
 def test_keeps_what_is_not_known_or_counted_yet(workspace, needed):
     row = _dial(workspace, OLD, **needed)
