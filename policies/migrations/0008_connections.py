@@ -73,6 +73,7 @@ class Migration(migrations.Migration):
                 ('connected_at', models.DateTimeField(null=True)),
                 ('disconnected_at', models.DateTimeField(null=True)),
                 ('key_refused_at', models.DateTimeField(help_text='UponAI refuses the key in use: nothing is sent until there is another.', null=True)),
+                ('refused_key', models.UUIDField(help_text='Which key that is: a newer one is tried at once.', null=True)),
                 ('failures', models.PositiveIntegerField(default=0, help_text='In a row, of any request of the workspace.')),
                 ('blocked_until', models.DateTimeField(help_text='The breaker: until then nothing is sent.', null=True)),
                 ('next_request_at', models.DateTimeField(help_text='The budget: when the next request may leave.', null=True)),

@@ -20,6 +20,7 @@ class UponaiConnection(WorkspaceModel):
     key_refused_at = models.DateTimeField(
         null=True, help_text="UponAI refuses the key in use: nothing is sent until there is another."
     )
+    refused_key = models.UUIDField(null=True, help_text="Which key that is: a newer one is tried at once.")
     failures = models.PositiveIntegerField(default=0, help_text="In a row, of any request of the workspace.")
     blocked_until = models.DateTimeField(null=True, help_text="The breaker: until then nothing is sent.")
     next_request_at = models.DateTimeField(null=True, help_text="The budget: when the next request may leave.")
