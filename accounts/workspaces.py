@@ -179,7 +179,7 @@ def uponai_key(workspace_id: int) -> str:
         row = UponaiKey.objects.filter(verifies_until=None).order_by("-created_at").first()
     if row is None:
         raise NoUponaiKey("This workspace has no UponAI key. Add one in the workspace's settings.")
-    return _opened(row)
+    return opened(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def webhook_secrets(workspace_id: int, now: datetime) -> list[WebhookSecret]:
         rows = UponaiKey.objects.filter(models.Q(verifies_until=None) | models.Q(verifies_until__gt=now)).order_by(
             "-created_at"
         )
-        return [WebhookSecret(_opened(row), row.verifies_until) for row in rows]
+        return [WebhookSecret(opened(row), row.verifies_until) for row in rows]
 
 
 def fingerprint_of(key: str) -> str:
@@ -209,11 +209,11 @@ def find_uponai_key(text: str, *, now: datetime) -> UponaiKey | None:
     with unscoped(reason="a key that is shown tells its workspace"):
         in_use = UponaiKey.objects.filter(models.Q(verifies_until=None) | models.Q(verifies_until__gt=now))
         for row in in_use.filter(fingerprint=""):  # stored before keys had one
-            UponaiKey.objects.filter(pk=row.pk).update(fingerprint=fingerprint_of(_opened(row)))
+            UponaiKey.objects.filter(pk=row.pk).update(fingerprint=fingerprint_of(opened(row)))
         return in_use.filter(fingerprint=fingerprint_of(text)).order_by("-created_at").first()
 
 
-def _opened(row: UponaiKey) -> str:
+def opened(row: UponaiKey) -> str:
     return encryption.unseal(
         workspace_id=row.workspace_id, model="uponaikey", row=row.pk, field="sealed", sealed=row.sealed
     )

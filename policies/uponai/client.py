@@ -70,15 +70,8 @@ class Answer:
 class UponaiClient:
     """One workspace's client. Use as a context manager, so that its connections end."""
 
-    def __init__(self, key: str, *, read_seconds: float = READ_SECONDS) -> None:
-        self._http = httpx.Client(
-            base_url=settings.UPONAI_API_URL,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(read_seconds, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS),
-            follow_redirects=False,
-            trust_env=False,
-        )
+    def __init__(self, key: str, *, read_seconds: float = READ_SECONDS, http: httpx.Client | None = None) -> None:
+        self._http = http or _open(settings.UPONAI_API_URL, key, read_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -159,7 +152,7 @@ class UponaiClient:
             "POST", path, content=orjson.dumps(body), headers={"Content-Type": "application/json"}
         )
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in UNDECIDED:
-            raise _refusal(status, content, headers, ambiguous=True)
+            raise refusal(status, content, headers, ambiguous=True)
         answer = Answer(status, content, headers.get("Retry-After", ""))
         if answer.is_refusal:
             return answer
@@ -181,16 +174,17 @@ class UponaiClient:
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
         status, body, headers = self._exchange(method, path, **arguments)
         if status >= httpx.codes.BAD_REQUEST:
-            raise _refusal(status, body, headers)
+            raise refusal(status, body, headers)
         try:
             return orjson.loads(body) if body else None
         except orjson.JSONDecodeError:
             raise UponaiTrouble("UponAI's answer is not JSON.", status=status, ambiguous=True) from None
 
     def _exchange(self, method: str, path: str, **arguments: Any) -> tuple[int, bytes, httpx.Headers]:
+        deadline = time.monotonic() + TOTAL_SECONDS
         try:
             with self._http.stream(method, path, **arguments) as response:
-                body = _read(response)
+                body = _read(response, deadline)
                 return response.status_code, body, response.headers
         except NOTHING_SENT:
             raise UponaiTrouble("UponAI cannot be reached.") from None
@@ -201,23 +195,37 @@ class UponaiClient:
             raise UponaiTrouble(f"The connection to UponAI broke ({reason}).", ambiguous=True) from None
 
 
-@lru_cache(maxsize=256)
-def _shared(url: str, key: str, read_seconds: float) -> UponaiClient:
-    return UponaiClient(key, read_seconds=read_seconds)
+def _open(url: str, key: str, read_seconds: float) -> httpx.Client:
+    return httpx.Client(
+        base_url=url,
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=httpx.Timeout(read_seconds, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+_kept_open = lru_cache(maxsize=256)(_open)
+
+
+def connections(key: str, *, read_seconds: float = READ_SECONDS) -> httpx.Client:
+    """This process's connections for a key, which stay open."""
+    return _kept_open(settings.UPONAI_API_URL, key, read_seconds)
 
 
 def shared(key: str) -> UponaiClient:
     """This process's client for a key, with connections that stay open: for requests somebody is waiting for."""
-    return _shared(settings.UPONAI_API_URL, key, READ_SECONDS)
+    return UponaiClient(key, http=connections(key))
 
 
 def shared_and_quick(key: str) -> UponaiClient:
     """The same for a look that somebody waits for although it may bring nothing."""
-    return _shared(settings.UPONAI_API_URL, key, QUICK_READ_SECONDS)
+    return UponaiClient(key, http=connections(key, read_seconds=QUICK_READ_SECONDS))
 
 
-def _read(response: httpx.Response) -> bytes:
-    deadline, body = time.monotonic() + TOTAL_SECONDS, b""
+def _read(response: httpx.Response, deadline: float) -> bytes:
+    body = b""
     for chunk in response.iter_bytes():
         body += chunk
         if len(body) > LARGEST_BODY_BYTES:
@@ -235,7 +243,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
     return decoded if isinstance(decoded, dict) else {}
 
 
-def _refusal(status: int, body: bytes, headers: httpx.Headers, *, ambiguous: bool = False) -> UponaiTrouble:
+def refusal(status: int, body: bytes, headers: httpx.Headers, *, ambiguous: bool = False) -> UponaiTrouble:
     said = _message(body)
     if status == UNAUTHORISED:
         sentence = "UponAI refuses the workspace's key (401)."
