@@ -71,6 +71,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('org_name', models.CharField(blank=True, help_text='What UponAI calls the account.', max_length=200)),
                 ('connected_at', models.DateTimeField(null=True)),
+                ('disconnect_asked_at', models.DateTimeField(help_text='From then on it ends; what is to be put back at UponAI is put back first.', null=True)),
                 ('disconnected_at', models.DateTimeField(null=True)),
                 ('key_refused_at', models.DateTimeField(help_text='UponAI refuses the key in use: nothing is sent until there is another.', null=True)),
                 ('refused_key', models.UUIDField(help_text='Which key that is: a newer one is tried at once.', null=True)),
@@ -101,6 +102,15 @@ class Migration(migrations.Migration):
             model_name='phonenumber',
             name='found',
             field=models.JSONField(default=dict, editable=False, help_text='As UponAI had it before this console, for disconnecting: the two lists and the two webhooks.'),
+        ),
+        migrations.AddField(
+            model_name='phonenumber',
+            name='put_back',
+            field=models.JSONField(default=dict, editable=False, help_text='What UponAI is to get back instead of what is otherwise wanted: lists, webhooks, or nothing of it.'),
+        ),
+        migrations.AddIndex(
+            model_name='decision',
+            index=models.Index(condition=models.Q(('credential', ''), ('direction', 'inbound')), fields=['workspace', '-at'], name='decision_from_uponai'),
         ),
         migrations.AddField(
             model_name='phonenumber',

@@ -16,6 +16,9 @@ class UponaiConnection(WorkspaceModel):
 
     org_name = models.CharField(max_length=200, blank=True, help_text="What UponAI calls the account.")
     connected_at = models.DateTimeField(null=True)
+    disconnect_asked_at = models.DateTimeField(
+        null=True, help_text="From then on it ends; what is to be put back at UponAI is put back first."
+    )
     disconnected_at = models.DateTimeField(null=True)
     key_refused_at = models.DateTimeField(
         null=True, help_text="UponAI refuses the key in use: nothing is sent until there is another."

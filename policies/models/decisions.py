@@ -70,6 +70,11 @@ class Decision(WorkspaceModel):
                 fields=["workspace", "-at"], condition=~models.Q(would_be=""), name="decision_newest_observed"
             ),
             models.Index(
+                fields=["workspace", "-at"],
+                condition=models.Q(direction="inbound", credential=""),
+                name="decision_from_uponai",
+            ),
+            models.Index(
                 fields=["workspace", "subject", "-at"], condition=~models.Q(subject=""), name="decision_of_subject"
             ),
         ]

@@ -34,6 +34,11 @@ class PhoneNumber(WorkspaceModel):
         editable=False,
         help_text="As UponAI had it before this console, for disconnecting: the two lists and the two webhooks.",
     )
+    put_back = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="What UponAI is to get back instead of what is otherwise wanted: lists, webhooks, or nothing of it.",
+    )
     flagged_since = models.DateTimeField(
         null=True, editable=False, help_text="It appeared at UponAI, and nobody has said yet what it may do."
     )
