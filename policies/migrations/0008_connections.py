@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('org_name', models.CharField(blank=True, help_text='What UponAI calls the account.', max_length=200)),
+                ('org_id', models.CharField(blank=True, help_text="UponAI's id of the account.", max_length=120)),
                 ('connected_at', models.DateTimeField(null=True)),
                 ('disconnect_asked_at', models.DateTimeField(help_text='From then on it ends; what is to be put back at UponAI is put back first.', null=True)),
                 ('disconnected_at', models.DateTimeField(null=True)),

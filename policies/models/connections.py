@@ -15,6 +15,7 @@ class UponaiConnection(WorkspaceModel):
     """
 
     org_name = models.CharField(max_length=200, blank=True, help_text="What UponAI calls the account.")
+    org_id = models.CharField(max_length=120, blank=True, help_text="UponAI's id of the account.")
     connected_at = models.DateTimeField(null=True)
     disconnect_asked_at = models.DateTimeField(
         null=True, help_text="From then on it ends; what is to be put back at UponAI is put back first."
