@@ -78,10 +78,11 @@ def _problem(name: str, text: Any, workspace_id: int) -> str:
     longest = LONGEST_URL if name in URL_FIELDS else LONGEST_AGENT
     if not isinstance(text, str) or len(text) > longest or not text.isprintable():
         return f"{name} must be text of at most {longest} characters, in one line."
-    return _url_problem(name, text, workspace_id) if name in URL_FIELDS and text else ""
+    return url_problem(name, text, workspace_id) if name in URL_FIELDS and text else ""
 
 
-def _url_problem(name: str, text: str, workspace_id: int) -> str:
+def url_problem(name: str, text: str, workspace_id: int) -> str:
+    """Why this address cannot be asked behind the console's; empty where it can."""
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port

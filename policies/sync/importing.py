@@ -1,9 +1,12 @@
-"""UponAI's phone numbers → ours. Each new one gets a policy of its own that says what UponAI has today."""
+"""UponAI's phone numbers → ours. What an import would change is said by `import_plan`; here it is done.
+
+The first import takes every number as it was found. What appears later becomes what the workspace's settings say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,47 +14,126 @@ from django.db import transaction
 
 from accounts import audit, workspaces
 from accounts.audit import Acting
-from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
 from accounts.models import Workspace
-from policies import actions, bells, held
-from policies.engine.holds import HoldSnapshot
+from policies import bells
 from policies.models import PhoneNumber, SyncTarget
-from policies.sync import lists
+from policies.sync import import_plan, newcomers
+from policies.sync.import_plan import ImportPlan
+from policies.sync.newcomers import Adopted, facts_of
 from policies.uponai import payloads
 from policies.uponai.client import UponaiClient, UponaiTrouble
 from policies.uponai.payloads import ProviderNumber
 
-AS_FOUND = "As found at UponAI."
+__all__ = [
+    "Adopted",
+    "ImportPlan",
+    "ImportReport",
+    "adopt_new",
+    "facts_of",
+    "import_numbers",
+    "mark_gone",
+    "numbers_of",
+    "preview_import",
+    "read_numbers",
+    "refresh",
+]
+
+NUMBERS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """How many numbers UponAI has, and what that changed here. `missing`: ours that UponAI no longer lists."""
+    """How many numbers UponAI has, and what that changed here. `missing`: ours that UponAI no longer lists; `back`:
+    ours that it lists again; `flagged`: those of the added that wait for somebody's word."""
 
     found: int
     added: int
     changed: int
     missing: int
+    back: int = 0
+    flagged: int = 0
+
+
+def preview_import(*, workspace: Workspace) -> ImportPlan:
+    """What an import would change now. Raises UponaiTrouble, NoUponaiKey."""
+    numbers = read_numbers(workspace.pk)
+    return import_plan.compare(workspace, numbers)
 
 
 def import_numbers(*, workspace: Workspace, acting_user: Acting, now: datetime) -> ImportReport:
     """Brings all numbers of the workspace's UponAI account. Raises UponaiTrouble, NoUponaiKey; then nothing changed."""
-    with UponaiClient(workspaces.uponai_key(workspace.pk)) as client:
-        numbers = [_read(item) for item in client.list_phone_numbers()]
+    numbers = read_numbers(workspace.pk)
     with workspaces.taking_turns(workspace.pk):
-        known = {row.e164: row for row in PhoneNumber.objects.select_related("sync_target")}
-        new = [number for number in numbers if number.phone_number not in known]
-        holds = held.of_lists(now)
-        for number in new:
-            _add(workspace.pk, number, holds, acting_user=acting_user, now=now)
-        changed = sum(
-            _refresh(known[number.phone_number], number) for number in numbers if number.phone_number in known
-        )
-        gone = known.keys() - {number.phone_number for number in numbers}
-        missing = PhoneNumber.objects.filter(e164__in=gone, missing_since=None)
-        report = ImportReport(len(numbers), len(new), changed, missing.update(missing_since=now))
+        known = {row.e164: row for row in PhoneNumber.objects.all()}
+        there = {number.phone_number for number in numbers}
+        adopted = adopt_new(workspace=workspace, numbers=numbers, acting_user=acting_user, now=now)
+        shared = [(known[number.phone_number], number) for number in numbers if number.phone_number in known]
+        back = sum(row.missing_since is not None for row, _ in shared)
+        changed = sum([refresh(row, number, now=now) for row, number in shared])
+        missing = mark_gone([e164 for e164 in known if e164 not in there], now=now)
+        report = ImportReport(len(numbers), len(adopted), changed, missing, back, len(adopted.flagged))
         _tell(workspace, report, acting_user=acting_user, now=now)
     return report
+
+
+def adopt_new(
+    *, workspace: Workspace, numbers: Sequence[ProviderNumber], acting_user: Acting, now: datetime
+) -> Adopted:
+    """Makes those numbers ours that are not yet: all as found at first, later as `Workspace.new_numbers` says."""
+    with workspaces.taking_turns(workspace.pk):
+        workspace = Workspace.objects.get(pk=workspace.pk)
+        known = set(PhoneNumber.objects.values_list("e164", flat=True))
+        new = {number.phone_number: number for number in numbers if number.phone_number not in known}
+        if not new:
+            return Adopted()
+        adopted = newcomers.adopt(workspace, list(new.values()), is_first=not known, acting_user=acting_user, now=now)
+        workspaces.bump_snapshot(workspace.pk)
+    return adopted
+
+
+def refresh(row: PhoneNumber, number: ProviderNumber, *, now: datetime) -> bool:
+    """What UponAI tells about a number we have. Its lists are not taken over: that would be a decision.
+
+    One that UponAI lists again gets what is wanted of it by now.
+    """
+    facts = facts_of(number)
+    if all(getattr(row, name) == value for name, value in facts.items()):
+        return False
+    PhoneNumber.objects.filter(pk=row.pk).update(**facts)
+    if row.missing_since is not None:
+        _push_again(row, now=now)
+    return True
+
+
+def mark_gone(e164s: Collection[str], *, now: datetime) -> int:
+    """Notes that UponAI no longer lists these. Nothing is sent for them until it does."""
+    rows = PhoneNumber.objects.filter(missing_since=None)
+    parts = [list(e164s)[start : start + NUMBERS_AT_ONCE] for start in range(0, len(e164s), NUMBERS_AT_ONCE)]
+    return sum(rows.filter(e164__in=part).update(missing_since=now) for part in parts)
+
+
+def read_numbers(workspace_id: int) -> list[ProviderNumber]:
+    """All numbers of the account as UponAI lists them now. Raises UponaiTrouble, NoUponaiKey."""
+    with UponaiClient(workspaces.uponai_key(workspace_id)) as client:
+        return numbers_of(client)
+
+
+def numbers_of(client: UponaiClient) -> list[ProviderNumber]:
+    return [_read(item) for item in client.list_phone_numbers()]
+
+
+def _read(item: Any) -> ProviderNumber:
+    try:
+        return payloads.read_number(item)
+    except payloads.PayloadError as problem:
+        raise UponaiTrouble(f"UponAI's list of phone numbers is not in the agreed form: {problem}") from None
+
+
+def _push_again(row: PhoneNumber, *, now: datetime) -> None:
+    targets = SyncTarget.objects.filter(phone_number=row)
+    targets.update(due_at=now, attempts=0, error="", state=SyncTarget.State.PENDING)
+    waiting = list(targets.values_list("pk", flat=True))
+    transaction.on_commit(lambda: bells.ring_push(waiting))
 
 
 def _tell(workspace: Workspace, report: ImportReport, *, acting_user: Acting, now: datetime) -> None:
@@ -62,83 +144,13 @@ def _tell(workspace: Workspace, report: ImportReport, *, acting_user: Acting, no
         subject=workspace,
         acting_user=acting_user,
         now=now,
-        after=asdict(report),
+        after={
+            "found": report.found,
+            "added": report.added,
+            "changed": report.changed,
+            "missing": report.missing,
+            "back": report.back,
+            "flagged": report.flagged,
+        },
     )
     transaction.on_commit(lambda: bells.publish_snapshot(workspace.pk, version))
-
-
-def _read(item: Any) -> ProviderNumber:
-    try:
-        return payloads.read_number(item)
-    except payloads.PayloadError as problem:
-        raise UponaiTrouble(f"UponAI's list of phone numbers is not in the agreed form: {problem}") from None
-
-
-def _add(
-    workspace_id: int,
-    number: ProviderNumber,
-    holds: Sequence[HoldSnapshot],
-    *,
-    acting_user: Acting,
-    now: datetime,
-) -> None:
-    policy = actions.create_country_policy(
-        workspace_id=workspace_id,
-        name=actions.free_name(number.phone_number),
-        inbound=_rules(number.inbound_countries),
-        outbound=_rules(number.outbound_countries),
-        acting_user=acting_user,
-        now=now,
-        confirm_unrestricted=True,
-        reason=AS_FOUND,
-    )
-    row: PhoneNumber = PhoneNumber.objects.create(
-        e164=number.phone_number,
-        nickname=number.nickname[:120],
-        policy=policy,
-        imported_at=now,
-        **_facts(number),
-    )
-    seen = lists.of_number(number)
-    revision = policy.current_revision
-    in_order = revision is not None and lists.desired(revision, e164=row.e164, holds=holds).same_as(seen)
-    target: SyncTarget = SyncTarget.objects.create(
-        phone_number=row,
-        state=SyncTarget.State.SYNCED if in_order else SyncTarget.State.PENDING,
-        desired_at=now,
-        applied_generation=1 if in_order else 0,
-        applied=seen.as_json() if in_order else None,
-        applied_at=now if in_order else None,
-        observed=seen.as_json(),
-        verified_at=now,
-        due_at=None if in_order else now,
-    )
-    if not in_order:
-        transaction.on_commit(lambda: bells.ring_push([target.pk]))
-
-
-def _rules(countries: frozenset[str] | None) -> dict[str, Any]:
-    """The rules that say what UponAI's list says. What can never be allowed is left out, so the next push cleans it."""
-    if countries is None:
-        return {"mode": "unrestricted", "countries": []}
-    allowed = sorted(code for code in countries if code in CODES and not is_sanctioned(code))
-    return {"mode": "list", "countries": allowed or [NO_TELEPHONES]}
-
-
-def _facts(number: ProviderNumber) -> dict[str, Any]:
-    return {
-        "number_type": number.phone_number_type[:40],
-        "inbound_agents": list(number.inbound_agents),
-        "outbound_agents": list(number.outbound_agents),
-        "inbound_webhook_url": (number.inbound_webhook_url or "")[:500],
-        "missing_since": None,
-    }
-
-
-def _refresh(row: PhoneNumber, number: ProviderNumber) -> bool:
-    """What UponAI tells about a number we have. Its lists are not taken over: that would be a decision."""
-    facts = _facts(number)
-    changed = any(getattr(row, name) != value for name, value in facts.items())
-    if changed:
-        PhoneNumber.objects.filter(pk=row.pk).update(**facts)
-    return changed

@@ -58,9 +58,18 @@ def desired(
 
 def desired_of(target: SyncTarget, *, now: datetime) -> CountryLists:
     number = target.phone_number
+    if "lists" in number.put_back:
+        return put_back(number.put_back["lists"])
     revision = number.policy.current_revision
     assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
     return desired(revision, e164=number.e164, holds=held.of_lists(now), opens=held.opens_of_lists(now))
+
+
+def put_back(found: dict[str, list[str] | None]) -> CountryLists:
+    """The lists that UponAI had before, less what can never be allowed."""
+    both = (found.get("inbound"), found.get("outbound"))
+    kept = (None if codes is None else tuple(code for code in codes if not is_sanctioned(code)) for codes in both)
+    return CountryLists(*(None if codes is None else codes or (NO_TELEPHONES,) for codes in kept))
 
 
 def observed(phone_number: dict[str, Any]) -> CountryLists:

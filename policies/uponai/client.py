@@ -91,6 +91,10 @@ class UponaiClient:
                 return
             parameters["pagination_key"] = page["pagination_key"]
 
+    def get_account(self) -> dict[str, Any]:
+        """Whose key it is. Raises UponaiTrouble."""
+        return self._object(self._ask("GET", "/get-api-key-info"))
+
     def get_phone_number(self, e164: str) -> dict[str, Any]:
         return self._object(self._ask("GET", f"/get-phone-number/{quote(e164)}"))
 
