@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -43,6 +43,17 @@ def origin(**facts: str) -> Iterator[None]:
         _origin.reset(token)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What one entry is to tell."""
+
+    action: str
+    subject: models.Model
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    reason: str = ""
+
+
 def record(
     *,
     workspace_id: int,
@@ -55,31 +66,48 @@ def record(
     reason: str = "",
 ) -> AuditEntry:
     """Appends an entry about `subject`, in the transaction of the change that it tells of."""
+    note = Note(action, subject, before, after, reason)
+    [entry] = record_all(workspace_id=workspace_id, notes=[note], acting_user=acting_user, now=now)
+    return entry
+
+
+def record_all(*, workspace_id: int, notes: Sequence[Note], acting_user: Acting, now: datetime) -> list[AuditEntry]:
+    """Appends an entry for each note, in their order, in hardly more queries than one takes."""
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("An audit entry belongs into the transaction of its change.")
-    detail = {"before": before, "after": after, "reason": reason, "origin": _origin.get() or {}}
-    detail = orjson.loads(orjson.dumps(detail, default=str))
+    if not notes:
+        return []
     with unscoped(reason="the chain's newest link, by its workspace"):
         AuditHead.objects.get_or_create(workspace_id=workspace_id)
         head = AuditHead.objects.select_for_update().get(workspace_id=workspace_id)
-        entry = AuditEntry(
-            workspace_id=workspace_id,
-            sequence=head.sequence + 1,
-            at=now.astimezone(UTC),
-            action=action,
-            actor_id=acting_user.pk if isinstance(acting_user, User) else None,
-            actor_label=label_of(acting_user),
-            object_type=subject._meta.label_lower,
-            object_id=str(subject.pk),
-            object_label=str(subject)[:200],
-            detail=detail,
-            detail_key=secrets.token_hex(32),
-            previous_digest=head.digest,
-        )
-        entry.detail_digest = _detail_digest(entry)
-        entry.digest = _digest(entry, encryption.audit_key(workspace_id))
-        entry.save(force_insert=True)
-        AuditHead.objects.filter(pk=head.pk).update(sequence=entry.sequence, digest=entry.digest)
+        key, entries = encryption.audit_key(workspace_id), []
+        for note in notes:
+            entry = _entry(note, workspace_id=workspace_id, acting_user=acting_user, now=now)
+            entry.sequence, entry.previous_digest = head.sequence + 1, head.digest
+            entry.digest = _digest(entry, key)
+            head.sequence, head.digest = entry.sequence, entry.digest
+            entries.append(entry)
+        AuditEntry.objects.bulk_create(entries)
+        AuditHead.objects.filter(pk=head.pk).update(sequence=head.sequence, digest=head.digest)
+    return entries
+
+
+def _entry(note: Note, *, workspace_id: int, acting_user: Acting, now: datetime) -> AuditEntry:
+    """The entry before it has its place in the chain."""
+    detail = {"before": note.before, "after": note.after, "reason": note.reason, "origin": _origin.get() or {}}
+    entry = AuditEntry(
+        workspace_id=workspace_id,
+        at=now.astimezone(UTC),
+        action=note.action,
+        actor_id=acting_user.pk if isinstance(acting_user, User) else None,
+        actor_label=label_of(acting_user),
+        object_type=note.subject._meta.label_lower,
+        object_id=str(note.subject.pk),
+        object_label=str(note.subject)[:200],
+        detail=orjson.loads(orjson.dumps(detail, default=str)),
+        detail_key=secrets.token_hex(32),
+    )
+    entry.detail_digest = _detail_digest(entry)
     return entry
 
 
