@@ -6,6 +6,7 @@ Data and pure functions only. It knows nothing of any workspace, and phone numbe
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -177,6 +178,14 @@ PRICE_PER_SMS: Final = MappingProxyType(
 def name_of(code: str | None) -> str:
     """The English name; an unknown code is named by itself, none at all as an unknown country."""
     return NAMES.get(code, code) if code else "Unknown country"
+
+
+def in_words(codes: Iterable[str]) -> str:
+    """Up to three names, then how many more."""
+    names = [name_of(code) for code in codes]
+    if len(names) <= 3:
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "nothing"
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def is_sanctioned(code: str | None) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from accounts.countries import GROUPS, NAMES, SANCTIONED, flag, is_sanctioned, name_of
+from accounts.countries import GROUPS, NAMES, SANCTIONED, flag, in_words, is_sanctioned, name_of
 
 _NAMED_WITH_CODE = re.compile(r".*\(([A-Za-z]{2})\)")
 _GROUP_SIZE = re.compile(r"\s*\(\d+ countries\)$")
@@ -53,14 +53,6 @@ def _one(text: str) -> list[str]:
     if named:
         return [named[1].upper()]
     return [text.upper()] if text.upper() in NAMES else []
-
-
-def in_words(codes: Iterable[str]) -> str:
-    """Up to three names, then how many more."""
-    names = [name_of(code) for code in codes]
-    if len(names) <= 3:
-        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "nothing"
-    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def how_many(codes: Iterable[str] | None) -> str:
