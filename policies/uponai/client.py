@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -80,13 +81,17 @@ class UponaiClient:
         self._http.close()
 
     def list_phone_numbers(self) -> Iterator[dict[str, Any]]:
-        """All numbers of the account, page by page. Raises UponaiTrouble."""
+        """All numbers of the account. Raises UponaiTrouble."""
+        return chain.from_iterable(self.phone_number_pages())
+
+    def phone_number_pages(self) -> Iterator[list[Any]]:
+        """The same page by page: each is asked for when it is wanted."""
         parameters: dict[str, str | int] = {"limit": PAGE_SIZE}
         while True:
             page = self._ask("GET", "/v2/list-phone-numbers", params=parameters)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise UponaiTrouble("UponAI's list of phone numbers is not in the agreed form.")
-            yield from page["items"]
+            yield page["items"]
             if not page.get("has_more") or not page.get("pagination_key"):
                 return
             parameters["pagination_key"] = page["pagination_key"]
