@@ -8,14 +8,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from accounts.scoping import unscoped
 from policies.models import SyncTarget
 from policies.sync import push
 
-STILL_MOVING = (SyncTarget.State.PENDING, SyncTarget.State.UNKNOWN, SyncTarget.State.DRIFT)
+STILL_MOVING = (SyncTarget.State.PENDING, SyncTarget.State.UNKNOWN)
 POLL_SECONDS = 0.5
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             for sync_target_id in push.due_targets(now=timezone.now()):
                 push.push(sync_target_id, clock=timezone.now)
             counts = self._counts()
-            moving = sum(counts.get(state, 0) for state in STILL_MOVING)
+            moving = self._moving()
             if not options["wait"] or not moving:
                 break
             if time.monotonic() > deadline:
@@ -44,6 +44,12 @@ class Command(BaseCommand):
         else:
             words = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
             self.stdout.write(words or "There are no phone numbers yet.")
+
+    def _moving(self) -> int:
+        """Drift without a due time waits for a person, not for UponAI."""
+        moves = Q(state__in=STILL_MOVING) | Q(state=SyncTarget.State.DRIFT, due_at__isnull=False)
+        with unscoped(reason="the command serves every workspace"):
+            return SyncTarget.objects.filter(moves).count()
 
     def _counts(self) -> dict[str, int]:
         with unscoped(reason="the command serves every workspace"):
