@@ -57,12 +57,17 @@ def desired(
 
 
 def desired_of(target: SyncTarget, *, now: datetime) -> CountryLists:
+    return wanted(target, holds=held.of_lists(now), opens=held.opens_of_lists(now))
+
+
+def wanted(target: SyncTarget, *, holds: Sequence[HoldSnapshot], opens: Sequence[HoldSnapshot]) -> CountryLists:
+    """The same where the holds and opens are known already. Asks for nothing that `target` brings along."""
     number = target.phone_number
     if "lists" in number.put_back:
         return put_back(number.put_back["lists"])
     revision = number.policy.current_revision
     assert revision is not None  # noqa: S101  (a policy is created together with its first revision)
-    return desired(revision, e164=number.e164, holds=held.of_lists(now), opens=held.opens_of_lists(now))
+    return desired(revision, e164=number.e164, holds=holds, opens=opens)
 
 
 def put_back(found: dict[str, list[str] | None]) -> CountryLists:
@@ -79,6 +84,12 @@ def observed(phone_number: dict[str, Any]) -> CountryLists:
     except payloads.PayloadError as problem:
         raise UponaiTrouble(f"UponAI's answer is not in the agreed form: {problem}", ambiguous=True) from None
     return of_number(number)
+
+
+def of_json(both: dict[str, list[str] | None]) -> CountryLists:
+    """The lists as a row keeps them, see `CountryLists.as_json`."""
+    sides = (both.get("inbound"), both.get("outbound"))
+    return CountryLists(*(None if codes is None else tuple(codes) for codes in sides))
 
 
 def of_number(number: payloads.ProviderNumber) -> CountryLists:
