@@ -236,6 +236,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15},
     },
+    "sweep drift": {"task": "policies.tasks.sweep_drift", "schedule": 15.0, "options": {"expires": 15}},
     "sweep dials": {"task": "policies.tasks.sweep_dials", "schedule": 5.0, "options": {"expires": 5}},
     "sweep holds": {"task": "policies.tasks.sweep_holds", "schedule": 2.0, "options": {"expires": 5}},
     "retire public keys": {"task": "policies.tasks.retire_public_keys", "schedule": 60.0, "options": {"expires": 60}},

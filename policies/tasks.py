@@ -13,7 +13,7 @@ from accounts import keys
 from policies import bells, calls_to_end, holds, lists, opens, running_calls
 from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
-from policies.sync import push
+from policies.sync import drift, push
 
 PUSHES_AT_ONCE = 2
 """Of a worker's four threads. An UponAI that hangs must not keep decisions from being recorded."""
@@ -22,6 +22,7 @@ PUSHING_SECONDS = 20.0
 
 _places = threading.BoundedSemaphore(PUSHES_AT_ONCE)
 _looking = threading.Lock()
+_comparing = threading.Lock()
 
 
 @shared_task
@@ -49,6 +50,24 @@ def _push_due(first: list[int]) -> None:
         finally:
             _places.release()
         waiting = push.due_targets(now=timezone.now())
+
+
+@shared_task
+def sweep_drift(**_: object) -> None:
+    """Rings for each workspace whose numbers are to be compared with UponAI."""
+    for workspace_id in drift.due(now=timezone.now()):
+        bells.ring(drift.TASK, workspace_id=workspace_id)
+
+
+@shared_task
+def check_drift(workspace_id: int, **_: object) -> None:
+    """One workspace at a time in a process: the others' turn comes with the next sweep."""
+    if not _comparing.acquire(blocking=False):
+        return
+    try:
+        drift.check_if_due(workspace_id, clock=timezone.now)
+    finally:
+        _comparing.release()
 
 
 @shared_task

@@ -1,0 +1,135 @@
+"""What a person decides about a number that somebody changed at UponAI: ours again, or theirs from now on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounts import audit
+from accounts.audit import Acting
+from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
+from accounts.workspaces import taking_turns
+from policies import actions, bells
+from policies.actions import KEEP, Edit
+from policies.models import PhoneNumber, SyncTarget
+from policies.rules_input import Refused
+from policies.sync import differences, lists
+from policies.sync.differences import Difference
+
+GONE = "UponAI does not list this number any more, so nothing can be sent to it."
+NEVER_SEEN = "What UponAI has for this number was never seen, so there is nothing to adopt."
+AS_WANTED = "When UponAI was last looked at, its lists for this number were as wanted: there is nothing to adopt."
+ONLY_SANCTIONED = (
+    "All that UponAI has beyond ours are countries that are always blocked: there is nothing to adopt. "
+    "Re-assert instead."
+)
+ADOPTED = "As UponAI had it."
+
+
+def re_assert(*, phone_number: PhoneNumber, acting_user: Acting, now: datetime) -> None:
+    """Sends what is wanted to UponAI again, over whatever it has. Raises Refused where UponAI lacks the number."""
+    with taking_turns(phone_number.workspace_id):
+        number, target = _rows(phone_number)
+        if number.missing_since:
+            raise Refused.one("phone_number", "missing", GONE)
+        wanted = lists.desired_of(target, now=now).as_json()
+        audit.record(
+            workspace_id=number.workspace_id,
+            action="sync.re_assert",
+            subject=number,
+            acting_user=acting_user,
+            now=now,
+            before={"at_uponai": target.observed, "wanted": wanted},
+            after={"at_uponai": wanted, "wanted": wanted},
+        )
+        # A person decided: the count of the console's own tries begins anew.
+        SyncTarget.objects.filter(pk=target.pk).update(
+            due_at=now, state=SyncTarget.State.PENDING, attempts=0, error="", reasserted_at=[]
+        )
+        transaction.on_commit(lambda: bells.ring_push([target.pk]))
+
+
+def adopt(
+    *,
+    phone_number: PhoneNumber,
+    acting_user: Acting,
+    now: datetime,
+    confirm_unrestricted: bool = False,
+    reason: str = "",
+    expected_version: str | None = None,
+) -> Edit:
+    """Makes what was last seen at UponAI the newest revision of the number's policy.
+
+    A policy that other numbers follow too is left to them. What is on hold or open for a time stays so beside it, and
+    sanctioned countries are left out. Raises Refused, StaleEdit.
+    """
+    with taking_turns(phone_number.workspace_id):
+        number, target = _rows(phone_number)
+        if target.observed is None:
+            raise Refused.one("phone_number", "never_seen", NEVER_SEEN)
+        wanted, seen = lists.desired_of(target, now=now), lists.of_json(target.observed)
+        found = differences.between(wanted, seen)
+        if not found:
+            raise Refused.one("phone_number", "as_wanted", AS_WANTED)
+        changes = {f"{one.direction}_countries": _adopted(number, one) for one in found}
+        if all(codes == _own(number, one.direction) for codes, one in zip(changes.values(), found, strict=True)):
+            raise Refused.one("phone_number", "sanctioned", ONLY_SANCTIONED)
+        edit = actions.edit_phone_number(
+            phone_number=number,
+            acting_user=acting_user,
+            now=now,
+            confirm_unrestricted=confirm_unrestricted,
+            reason=reason or ADOPTED,
+            expected_version=expected_version,
+            **changes,
+        )
+        audit.record(
+            workspace_id=number.workspace_id,
+            action="sync.adopt",
+            subject=number,
+            acting_user=acting_user,
+            now=now,
+            before={"wanted": wanted.as_json(), "at_uponai": target.observed},
+            after={"wanted": {**wanted.as_json(), **_plain(changes)}, "at_uponai": target.observed},
+            reason=reason,
+        )
+        SyncTarget.objects.filter(pk=target.pk).update(reasserted_at=[], drift_since=None)
+    return edit
+
+
+def left_out(seen: lists.CountryLists) -> list[str]:
+    """The countries of UponAI's lists that adopting does not take over."""
+    codes = {*(seen.inbound or ()), *(seen.outbound or ())}
+    return sorted(code for code in codes if is_sanctioned(code) or code not in CODES)
+
+
+def _rows(phone_number: PhoneNumber) -> tuple[PhoneNumber, SyncTarget]:
+    target = (
+        SyncTarget.objects.select_for_update(of=("self",))
+        .select_related("phone_number__policy__current_revision")
+        .get(phone_number=phone_number)
+    )
+    return target.phone_number, target
+
+
+def _own(number: PhoneNumber, direction: str) -> list[str] | None:
+    rules = getattr(number.policy.current_revision, direction)
+    return None if rules["mode"] == "unrestricted" else list(rules["countries"])
+
+
+def _adopted(number: PhoneNumber, difference: Difference) -> list[str] | None:
+    """The policy's own list with what differs. What only a hold or an open explains does not become a rule."""
+    if difference.theirs is None:
+        return None
+    own = _own(number, difference.direction)
+    kept = (set(CODES) if own is None else set(own)) - set(difference.less)
+    if difference.ours is None or difference.theirs == (NO_TELEPHONES,):
+        kept &= set(difference.theirs)
+    allowed = {code for code in kept | set(difference.more) if code in CODES and not is_sanctioned(code)}
+    return sorted(allowed - {NO_TELEPHONES}) or [NO_TELEPHONES]
+
+
+def _plain(changes: dict[str, Any]) -> dict[str, Any]:
+    return {name.removesuffix("_countries"): codes for name, codes in changes.items() if codes is not KEEP}
