@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
@@ -117,6 +118,38 @@ def _data_key(data_key_id: UUID) -> bytes:
     if row is None:
         raise CannotOpen("The data key of this secret no longer exists.")
     return _unwrap(row.wrapped, data_key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapping:
+    """What became of the data keys: how many were wrapped anew, were so already, and could not be opened."""
+
+    rewrapped: int
+    already: int
+    lost: tuple[UUID, ...] = ()
+
+
+def rewrap_data_keys() -> Rewrapping:
+    """Wraps every data key by the newest of ENCRYPTION_KEYS. What it wraps stays, so no secret is written again.
+
+    Each key is a write of its own: broken off, it goes on where it was when it is called again.
+    """
+    newest = _fingerprint(_wrapping_keys()[0])
+    rewrapped, already = 0, 0
+    lost: list[UUID] = []
+    with unscoped(reason="data keys of every workspace are wrapped anew"):
+        for row in list(DataKey.objects.order_by("pk")):
+            if row.wrapped.startswith(f"{newest}."):
+                already += 1
+                continue
+            try:
+                anew = _wrap(_unwrap(row.wrapped, row.pk), row.pk)
+            except CannotOpen:
+                lost.append(row.pk)
+                continue
+            # Only over what was read: of two that do this at once, one does it.
+            rewrapped += DataKey.objects.filter(pk=row.pk, wrapped=row.wrapped).update(wrapped=anew)
+    return Rewrapping(rewrapped, already, tuple(lost))
 
 
 def forget_keys() -> None:
