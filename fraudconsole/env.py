@@ -93,6 +93,13 @@ class Environment:
         except ValueError:
             raise BadSetting(f"{name} must be a whole number, not {word!r}.") from None
 
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of `choices`; the first of them where nothing is set."""
+        word = self.text(name, choices[0]).lower()
+        if word not in choices:
+            raise BadSetting(f"{name} must be {' or '.join(each or 'empty' for each in choices)}, not {word!r}.")
+        return word
+
     def words(self, name: str, default: str = "") -> list[str]:
         """Comma-separated words, without blanks."""
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]

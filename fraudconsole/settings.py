@@ -38,6 +38,11 @@ UPONAI_API_URL = environment.text("UPONAI_API_URL", "https://api.uponai.com").rs
 # UponAI's own name first, then that of its upstream; both present and different is refused.
 UPONAI_SIGNATURE_HEADERS = environment.words("UPONAI_SIGNATURE_HEADERS", "X-UponAI-Signature,X-Retell-Signature")
 
+# UponAI has no API for public keys and KYC statuses. "sandbox": the one that is assumed, which the sandbox has.
+UPONAI_MANAGEMENT = environment.choice("UPONAI_MANAGEMENT", ("", "sandbox"))
+if UPONAI_MANAGEMENT and (urlsplit(UPONAI_API_URL).hostname or "").endswith("uponai.com"):
+    raise BadSetting("UPONAI_MANAGEMENT must be empty with UponAI itself: what it would be told, it has no API for.")
+
 # --- Captcha --------------------------------------------------------------------------------------
 
 CAPTCHA_VERIFY_URLS = environment.addresses(
@@ -56,6 +61,9 @@ CHAINED_WEBHOOKS_ON_LOOPBACK = (urlsplit(CONSOLE_URL).hostname or "") in ("local
 # --- Threads of a web process ----------------------------------------------------------------------
 
 WEB_THREADS = environment.number("WEB_THREADS", DEFAULT_WEB_THREADS)
+# How many processes there are is known to whoever starts them; `checks` looks whether the database bears it.
+WORKER_PROCESSES = environment.number("WORKER_PROCESSES", 1)
+WEB_CONCURRENCY = environment.number("WEB_CONCURRENCY", 1)
 # Of those that judge inbound calls, so many at most wait for webhooks of customers.
 MOST_CHAINED_AT_ONCE = max(1, WEB_THREADS // 8)
 

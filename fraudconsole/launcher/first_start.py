@@ -55,6 +55,8 @@ def prepare_environment(plan: Plan) -> dict[str, str]:
     values = fresh | read_file(path) | {"CONSOLE_URL": plan.console_url}
     for name, address, is_ours in (
         ("UPONAI_API_URL", plan.sandbox_url, plan.has_sandbox),
+        # The demo's UponAI has an API for keys and KYC statuses; the real one has not.
+        ("UPONAI_MANAGEMENT", "sandbox", plan.has_sandbox),
         ("REDIS_URL", embedded_redis_url(plan.data), plan.own_store),
     ):
         if is_ours:
