@@ -177,8 +177,12 @@ async def change_clock(request: Request) -> Response:
 
 
 async def get_kyc_status(request: Request) -> Response:
+    """`status` of the account and the register of subjects; with `?subject=`, that one alone."""
     settings = request.app.state.provider.settings
-    return JSONResponse({"status": settings["kyc_status"], "subjects": settings["kyc_subjects"]})
+    subjects, named = settings["kyc_subjects"], request.query_params.get("subject")
+    if named is not None:
+        subjects = {name: value for name, value in subjects.items() if name == named}
+    return JSONResponse({"status": settings["kyc_status"], "subjects": subjects})
 
 
 async def change_kyc_status(request: Request) -> Response:
