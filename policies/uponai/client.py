@@ -169,6 +169,10 @@ class UponaiClient:
             raise UponaiTrouble("UponAI's answer is not in the agreed form.", status=status, ambiguous=True)
         return answer
 
+    def ask(self, method: str, path: str, **arguments: Any) -> Any:
+        """For `management`, which alone knows paths that UponAI does not document. Raises UponaiTrouble."""
+        return self._ask(method, path, **arguments)
+
     def _page(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         page = self._ask("POST", path, json=body)
         if not isinstance(page, dict) or not isinstance(page.get("items"), list):
