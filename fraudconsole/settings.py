@@ -260,6 +260,12 @@ CELERY_BEAT_SCHEDULE = {
     "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},
     "forget events": {"task": "monitoring.tasks.forget_events", "schedule": 3600.0, "options": {"expires": 600}},
 }
+if UPONAI_MANAGEMENT:
+    CELERY_BEAT_SCHEDULE["sweep managed records"] = {
+        "task": "policies.tasks.sweep_managed_records",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    }
 
 # --- REST -----------------------------------------------------------------------------------------
 

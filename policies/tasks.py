@@ -13,7 +13,7 @@ from accounts import keys
 from policies import bells, calls_to_end, holds, lists, opens, running_calls
 from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
-from policies.sync import drift, push
+from policies.sync import drift, management, push
 
 PUSHES_AT_ONCE = 2
 """Of a worker's four threads. An UponAI that hangs must not keep decisions from being recorded."""
@@ -23,6 +23,7 @@ PUSHING_SECONDS = 20.0
 _places = threading.BoundedSemaphore(PUSHES_AT_ONCE)
 _looking = threading.Lock()
 _comparing = threading.Lock()
+_managing = threading.Lock()
 
 
 @shared_task
@@ -105,6 +106,16 @@ def sweep_dials(**_: object) -> None:
                 break
     finally:
         _looking.release()
+
+
+@shared_task
+def sweep_managed_records(**_: object) -> None:
+    """Brings public keys and KYC statuses to UponAI, where an API for that is assumed."""
+    if _managing.acquire(blocking=False):
+        try:
+            management.sweep(clock=timezone.now, seconds=PUSHING_SECONDS)
+        finally:
+            _managing.release()
 
 
 @shared_task

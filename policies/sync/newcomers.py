@@ -1,4 +1,4 @@
-"""Numbers that UponAI has and the console has not yet: the rows they become, in a few statements for any number of them.
+"""Numbers that UponAI has and the console has not yet: the rows they become, in few statements however many they are.
 
 Called inside a transaction that has its turn in the workspace; see `importing`.
 """
