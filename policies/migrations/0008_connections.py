@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                 ('proposed_by_token', models.BigIntegerField(help_text='The API token, where no person asked.', null=True)),
                 ('proposed_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('expires_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('awaiting_approval', 'Awaiting approval'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('expired', 'Expired unanswered'), ('stale', 'Overtaken by another change')], default='awaiting_approval', max_length=20)),
+                ('state', models.CharField(choices=[('awaiting_approval', 'Awaiting approval'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('expired', 'Expired unanswered'), ('stale', 'Overtaken by another change'), ('withdrawn', 'Withdrawn')], default='awaiting_approval', max_length=20)),
                 ('decided_by_token', models.BigIntegerField(null=True)),
                 ('decided_at', models.DateTimeField(null=True)),
                 ('answer', models.TextField(blank=True, help_text='What the second person wrote.')),

@@ -22,6 +22,7 @@ class ProposedChange(WorkspaceModel):
         REJECTED = "rejected", "Rejected"
         EXPIRED = "expired", "Expired unanswered"
         STALE = "stale", "Overtaken by another change"
+        WITHDRAWN = "withdrawn", "Withdrawn"
 
     verb = models.CharField(max_length=40, help_text="Such as edit_country_policy, as `policies.approvals` knows it.")
     about_model = models.CharField(max_length=40, blank=True)
