@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import bodies, calls, chats, controls, faults, lifecycle, phone_numbers, public_keys, webhooks
 from .errors import NOT_FOUND, RATE_LIMITED, SERVER_ERROR, UNAUTHORISED, Refusal
 from .provider import Bucket, Provider
+from .requests import RequestLog, note
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 SECRET_FIELDS = frozenset({"auth_password", "sip_trunk_auth_password"})
@@ -34,12 +35,13 @@ def change(endpoint: Endpoint) -> Endpoint:
             response = await endpoint(request)
             body = getattr(request.state, "logged_body", None) or bodies.parse_object(raw)
             if not getattr(request.state, "is_repeated", False):
-                provider.store.log_change(
+                change = provider.store.log_change(
                     now=provider.now(),
                     method=request.method,
                     path=request.scope["path"],
                     body={name: "…" if name in SECRET_FIELDS else value for name, value in body.items()},
                 )
+                note(request.scope, change=change)
         return response
 
     return changing
@@ -97,6 +99,7 @@ ROUTES = [
     get("/sandbox/faults", controls.get_faults),
     post("/sandbox/faults", controls.set_faults),
     get("/sandbox/log", controls.get_log),
+    get("/sandbox/requests", controls.get_requests),
     get("/sandbox/deliveries", controls.get_deliveries),
     post("/sandbox/events", controls.send_event),
     get("/sandbox/settings", controls.get_settings),
@@ -148,6 +151,7 @@ class Door:
         self.wire = wire
         self.provider = provider
         self.requests = Bucket()
+        self.log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -155,16 +159,21 @@ class Door:
             return
         request = Request(scope)
         is_control = scope["path"] == "/sandbox" or scope["path"].startswith("/sandbox/")
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        scope["key"] = key.strip() if scheme.lower() == "bearer" else ""
+        entry = {} if is_control else self.log.begin(scope, now=self.provider.now())
         try:
             self._admit(request, is_control)
         except Refusal as refusal:
+            note(scope, status=refusal.status)
             await say_no(request, refusal.status, refusal.message)(scope, receive, send)
-            return
-        await (self.endpoints if is_control else self.wire)(scope, receive, send)
+        else:
+            await (self.endpoints if is_control else self.wire)(scope, receive, send)
+        finally:
+            entry["done_at"] = self.provider.now()
 
     def _admit(self, request: Request, is_control: bool) -> None:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        key = key.strip() if scheme.lower() == "bearer" else ""
+        key = request.scope["key"]
         if is_control:
             if key != self.provider.api_key:
                 raise Refusal(401, UNAUTHORISED)
@@ -233,7 +242,9 @@ def make_app(provider: Provider) -> ASGIApp:
     endpoints.state.client = client
     endpoints.state.wire = wire
     endpoints.state.dials = Bucket()
-    return Door(endpoints, wire, provider)
+    door = Door(endpoints, wire, provider)
+    endpoints.state.requests = door.log
+    return door
 
 
 def _stop_if_broken(timer: asyncio.Task[None]) -> None:

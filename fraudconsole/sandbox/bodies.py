@@ -119,6 +119,12 @@ def text_mapping(field: str, value: Any) -> dict[str, str]:
     return value
 
 
+def texts_mapping(field: str, value: Any) -> dict[str, list[str]]:
+    for key, items in mapping(field, value).items():
+        list_of(full_text)(f"{field}.{key}", items)
+    return value
+
+
 def durations_by_prefix(field: str, value: Any) -> dict[str, list[float]]:
     """{"+4474": [300, 42.5]}: seconds, at least one of them for each prefix."""
     for prefix, seconds in mapping(field, value).items():

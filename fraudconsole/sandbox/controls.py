@@ -13,6 +13,7 @@ from .bodies import Body
 from .conversations import Conversation
 from .errors import Refusal, malformed, missing_asset
 from .provider import Provider
+from .requests import RequestLog
 
 ENDING_FIELDS: dict[str, bodies.Check] = {
     "disconnection_reason": bodies.one_of(*sorted(lifecycle.REASONS)),
@@ -118,6 +119,12 @@ async def get_log(request: Request) -> Response:
     return JSONResponse([{**dict(row), "body": json.loads(row["body"])} for row in rows])
 
 
+async def get_requests(request: Request) -> Response:
+    """Every request at UponAI's own paths since this process began, with what became of it."""
+    log: RequestLog = request.app.state.requests
+    return JSONResponse(log.after(_after(request), MAX_PAGE))
+
+
 async def get_deliveries(request: Request) -> Response:
     """The events sent or given up, with every attempt; inbound webhooks report theirs to who called."""
     answer = []
@@ -127,12 +134,16 @@ async def get_deliveries(request: Request) -> Response:
     return JSONResponse(answer)
 
 
-def _rows_after(request: Request, table: str) -> list[Any]:
+def _after(request: Request) -> int:
     after = request.query_params.get("after", "0")
     if not after.isascii() or not after.isdigit() or len(after) > 18:
         raise malformed("after", "must be a number of an entry")
+    return int(after)
+
+
+def _rows_after(request: Request, table: str) -> list[Any]:
     sql = f"SELECT * FROM {table} WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608 - the caller names the table
-    rows: list[Any] = request.app.state.provider.store.execute(sql, int(after), MAX_PAGE).fetchall()
+    rows: list[Any] = request.app.state.provider.store.execute(sql, _after(request), MAX_PAGE).fetchall()
     return rows
 
 

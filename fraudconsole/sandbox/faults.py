@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from . import bodies
 from .bodies import Body
 from .errors import RATE_LIMITED, SERVER_ERROR, malformed
+from .requests import note, noting_status
 from .store import Store
 
 KINDS = (
@@ -46,12 +47,15 @@ class Plan:
     hold_seconds: float = 30.0
     drip_seconds: float = 15.0
     late_seconds: tuple[float, float] = (1.0, 30.0)
+    retry_after: int = 1
+    methods: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     seen: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
 
-    def draw(self, method: str, path: str) -> tuple[str | None, float]:
+    def draw(self, method: str, path: str, key: str) -> tuple[str | None, float]:
         """The fault for the next request to this path, and how late a late one lands."""
-        if self.rate <= 0:
+        if self.rate <= 0 or not self._concerns(method, key):
             return None, 0.0
         place = f"{method} {IDS_IN_PATHS.sub('/*', path)}"
         self.seen[place] += 1
@@ -62,6 +66,9 @@ class Plan:
         self.injected[kind] += 1
         return kind, dice.uniform(*self.late_seconds)
 
+    def _concerns(self, method: str, key: str) -> bool:
+        return (not self.methods or method in self.methods) and (not self.keys or key in self.keys)
+
     def described(self) -> Body:
         return {
             "rate": self.rate,
@@ -70,6 +77,9 @@ class Plan:
             "hold_seconds": self.hold_seconds,
             "drip_seconds": self.drip_seconds,
             "late_seconds": list(self.late_seconds),
+            "retry_after": self.retry_after,
+            "methods": list(self.methods),
+            "keys": list(self.keys),
             "injected": dict(self.injected),
         }
 
@@ -82,6 +92,9 @@ def make_plan(body: Body) -> Plan:
         "hold_seconds": bodies.at_least(0, bodies.number),
         "drip_seconds": bodies.at_least(0, bodies.number),
         "late_seconds": bodies.list_of(bodies.at_least(0, bodies.number)),
+        "retry_after": bodies.at_least(0, bodies.whole),
+        "methods": bodies.list_of(bodies.full_text),
+        "keys": bodies.list_of(bodies.full_text),
     }
     fields = bodies.checked(body, checks, required=("rate",))
     if fields["rate"] > 1:
@@ -91,6 +104,7 @@ def make_plan(body: Body) -> Plan:
         raise malformed("late_seconds", "must be the soonest and the latest second")
     fields["kinds"] = tuple(fields.get("kinds") or KINDS)
     fields["late_seconds"] = (float(late[0]), float(late[1]))
+    fields |= {name: tuple(fields[name]) for name in ("methods", "keys") if name in fields}
     return Plan(**fields)
 
 
@@ -111,10 +125,11 @@ class FaultyWire:
         self.late: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind, late_by = self.plan.draw(scope["method"], scope["path"])
+        kind, late_by = self.plan.draw(scope["method"], scope["path"], scope["key"])
         if kind is None:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, noting_status(scope, send))
             return
+        note(scope, fault=kind)
         print(f"fault {kind} on {scope['method']} {scope['path']}", file=sys.stderr, flush=True)
         body = await _whole_body(receive)
         await getattr(self, f"_{kind}")(scope, body, receive, send, late_by)
@@ -136,10 +151,12 @@ class FaultyWire:
         return answer
 
     async def _500(self, scope: Scope, body: bytes, receive: Receive, send: Send, late_by: float) -> None:
+        note(scope, status=500)
         await _send_error(send, 500, SERVER_ERROR)
 
     async def _429(self, scope: Scope, body: bytes, receive: Receive, send: Send, late_by: float) -> None:
-        await _send_error(send, 429, RATE_LIMITED)
+        note(scope, status=429)
+        await _send_error(send, 429, RATE_LIMITED, retry_after=self.plan.retry_after)
 
     async def _timeout_before(self, scope: Scope, body: bytes, receive: Receive, send: Send, late_by: float) -> None:
         await self._hold(receive, send)
@@ -196,7 +213,7 @@ class FaultyWire:
                 answer = await self._run(scope, body)
                 raise _Undo
         except _Undo:
-            pass
+            note(scope, change=None)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
@@ -248,10 +265,10 @@ async def _cut(receive: Receive, send: Send) -> None:
     await _until_disconnected(receive)
 
 
-async def _send_error(send: Send, status: int, message: str) -> None:
+async def _send_error(send: Send, status: int, message: str, *, retry_after: int | None = None) -> None:
     content = json.dumps({"status": "error", "message": message}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    if status == 429:
-        headers.append((b"retry-after", b"1"))
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content, "more_body": False})

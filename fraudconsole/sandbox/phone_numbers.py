@@ -14,6 +14,7 @@ from .errors import Refusal, malformed, missing_asset
 from .provider import Provider
 from .store import dump
 
+COUNTRY_LISTS = ("allowed_inbound_country_list", "allowed_outbound_country_list")
 COMMON_FIELDS: dict[str, Check] = {
     "nickname": bodies.nullable(bodies.text),
     "inbound_agents": bodies.nullable(bodies.weighted_agents),
@@ -76,6 +77,26 @@ def owned(provider: Provider, number: str) -> Body:
     return body
 
 
+def _owned_by(request: Request) -> tuple[str, ...]:
+    """How the numbers begin that belong to the account of the request's key."""
+    provider: Provider = request.app.state.provider
+    return tuple(provider.settings["accounts"].get(request.scope["key"], [""]))
+
+
+def _asked_for(request: Request) -> Body:
+    number = request.path_params["number"]
+    if not number.startswith(_owned_by(request)):
+        raise missing_asset()
+    return owned(request.app.state.provider, number)
+
+
+def _shown(provider: Provider, body: Body) -> Body:
+    if provider.settings["shown_lists"] == "as_sent":
+        return body
+    lists = {name: body[name] for name in COUNTRY_LISTS if body.get(name)}
+    return {**body, **{name: sorted((code.lower() for code in codes), reverse=True) for name, codes in lists.items()}}
+
+
 def save(provider: Provider, body: Body) -> None:
     provider.store.execute(
         "INSERT INTO phone_numbers (phone_number, body) VALUES (?, ?)"
@@ -117,20 +138,23 @@ async def list_numbers(request: Request) -> Response:
         raise malformed("limit", "must be an integer")
     limit = listing.page_limit(int(limit_text) if limit_text and limit_text.isdigit() else limit_text)
     descending = listing.is_descending(query.get("sort_order"))
-    sql, values = "SELECT seq, body FROM phone_numbers", []
+    beginnings = [f"{beginning}*" for beginning in _owned_by(request)]
+    mine = " OR ".join(["phone_number GLOB ?"] * len(beginnings)) or "0"
+    sql, values = f"SELECT seq, body FROM phone_numbers WHERE ({mine})", [*beginnings]  # noqa: S608 - marks only
     if query.get("pagination_key"):
-        sql += " WHERE seq < ?" if descending else " WHERE seq > ?"
-        values = listing.decode_cursor(query["pagination_key"], 1)
+        sql += " AND seq < ?" if descending else " AND seq > ?"
+        values += listing.decode_cursor(query["pagination_key"], 1)
     sql += f" ORDER BY seq {'DESC' if descending else 'ASC'} LIMIT ?"
     rows = provider.store.execute(sql, *values, limit + 1).fetchall()
-    answer: Body = {"items": [json.loads(row["body"]) for row in rows[:limit]], "has_more": len(rows) > limit}
+    items = [_shown(provider, json.loads(row["body"])) for row in rows[:limit]]
+    answer: Body = {"items": items, "has_more": len(rows) > limit}
     if answer["has_more"]:
         answer["pagination_key"] = listing.encode_cursor(rows[limit - 1]["seq"])
     return JSONResponse(answer)
 
 
 async def get_number(request: Request) -> Response:
-    return JSONResponse(owned(request.app.state.provider, request.path_params["number"]))
+    return JSONResponse(_shown(request.app.state.provider, _asked_for(request)))
 
 
 async def buy_number(request: Request) -> Response:
@@ -198,7 +222,7 @@ async def update_number(request: Request) -> Response:
     provider: Provider = request.app.state.provider
     sent = await bodies.read_body(request)
     fields = bodies.checked(sent, {**COMMON_FIELDS, **TRUNK_FIELDS})
-    body = owned(provider, request.path_params["number"])
+    body = _asked_for(request)
     trunk = {name: fields.pop(name) for name in TRUNK_FIELDS if name in fields}
     trunk.pop("auth_password", None)
     if trunk:
@@ -208,11 +232,11 @@ async def update_number(request: Request) -> Response:
         modified_at = max(provider.now(), body["last_modification_timestamp"] + 1)
         body.update(fields, last_modification_timestamp=modified_at)
         save(provider, body)
-    return JSONResponse(body)
+    return JSONResponse(_shown(provider, body))
 
 
 async def delete_number(request: Request) -> Response:
     provider: Provider = request.app.state.provider
-    number = owned(provider, request.path_params["number"])["phone_number"]
+    number = _asked_for(request)["phone_number"]
     provider.store.execute("DELETE FROM phone_numbers WHERE phone_number = ?", number)
     return Response(status_code=204)

@@ -42,6 +42,9 @@ SETTINGS: dict[str, tuple[Any, Check]] = {
     "clock_offset_ms": (0, bodies.between(-(10**12), 10**12, bodies.whole)),
     "api_keys": (None, bodies.list_of(bodies.full_text)),
     "webhook_key": (None, bodies.full_text),
+    # Key → the beginnings of the numbers that are its account's; a key that is not named has them all.
+    "accounts": ({}, bodies.texts_mapping),
+    "shown_lists": ("as_sent", bodies.one_of("as_sent", "reordered_lower_case")),
     "payment_method": (True, bodies.flag),
     "kyc_status": ("approved", bodies.full_text),
     "kyc_subjects": ({}, bodies.mapping),

@@ -85,14 +85,15 @@ class Store:
         self._depth -= 1
         self.execute("COMMIT" if self._depth == 0 else f"RELEASE {name}")
 
-    def log_change(self, *, now: int, method: str, path: str, body: Any) -> None:
-        self.execute(
+    def log_change(self, *, now: int, method: str, path: str, body: Any) -> int | None:
+        """The number of the entry."""
+        return self.execute(
             "INSERT INTO changes (time, method, path, body) VALUES (?, ?, ?, ?)",
             now,
             method,
             path,
             dump(body),
-        )
+        ).lastrowid
 
     def empty(self) -> None:
         with self.transaction():

@@ -158,3 +158,31 @@ def _first_two(sandbox: Sandbox, seed: int) -> list[int]:
 @pytest.mark.parametrize("body", [{}, {"rate": 2}, {"rate": 0.1, "kinds": ["fire"]}, {"rate": "all"}])
 def test_refuses_a_plan_it_does_not_understand(sandbox: Sandbox, body: dict[str, object]) -> None:
     assert sandbox.http.post("/sandbox/faults", json=body).status_code == 400
+
+
+def test_fails_only_the_methods_and_keys_that_are_named(sandbox: Sandbox) -> None:
+    sandbox.post("settings", api_keys=["key_a", "key_b"])
+    a, b = ({"Authorization": f"Bearer {key}"} for key in ("key_a", "key_b"))
+    sandbox.post("faults", rate=1, kinds=["429"], methods=["PATCH"], keys=["key_a"], retry_after=7)
+
+    refused = sandbox.http.patch(f"/update-phone-number/{US}", json={"nickname": "new"}, headers=a)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "7")
+    assert sandbox.http.get(f"/get-phone-number/{US}", headers=a).status_code == 200
+    assert sandbox.http.patch(f"/update-phone-number/{US}", json={"nickname": "new"}, headers=b).status_code == 200
+
+
+def test_tells_what_became_of_every_request(sandbox: Sandbox) -> None:
+    before = max([entry["n"] for entry in sandbox.get("requests")], default=0)
+    sandbox.http.get(f"/get-phone-number/{US}")
+    sandbox.http.patch(f"/update-phone-number/{US}", json={"nickname": "new"})
+    inject(sandbox, "noop_200")
+    sandbox.http.patch(f"/update-phone-number/{US}", json={"nickname": "newer"})
+
+    told = sandbox.get("requests", after=before)
+    change = sandbox.get("log")[-1]["n"]
+    assert [(entry["method"], entry["status"], entry["fault"], entry["change"]) for entry in told] == [
+        ("GET", 200, None, None),
+        ("PATCH", 200, None, change),
+        ("PATCH", None, "noop_200", None),
+    ]
+    assert all(entry["at"] <= entry["done_at"] for entry in told)

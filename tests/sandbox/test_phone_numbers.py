@@ -112,3 +112,25 @@ def test_seeds_all_numbers_or_none(sandbox: Sandbox) -> None:
     assert response.status_code == 400
     assert "numbers[1]" in response.json()["message"]
     assert len(sandbox.retell.phone_number.list().items) == 1
+
+
+def test_a_key_sees_the_numbers_of_its_account_alone(sandbox: Sandbox) -> None:
+    other = "+12125550100"
+    sandbox.add_number(other)
+    sandbox.post("settings", api_keys=["key_a", "key_b"], accounts={"key_a": ["+1212"]})
+    a, b = ({"Authorization": f"Bearer {key}"} for key in ("key_a", "key_b"))
+
+    def listed(headers: dict[str, str]) -> list[str]:
+        items = sandbox.http.get("/v2/list-phone-numbers", headers=headers).json()["items"]
+        return sorted(item["phone_number"] for item in items)
+
+    assert (listed(a), listed(b)) == ([other], [other, US])
+    assert sandbox.http.get(f"/get-phone-number/{US}", headers=a).status_code == 422
+    assert sandbox.http.patch(f"/update-phone-number/{other}", json={}, headers=a).status_code == 200
+
+
+def test_may_show_lists_in_another_order_and_case(sandbox: Sandbox) -> None:
+    sandbox.post("settings", shown_lists="reordered_lower_case")
+    sandbox.http.patch(f"/update-phone-number/{US}", json={"allowed_inbound_country_list": ["CA", "US"]})
+
+    assert sandbox.http.get(f"/get-phone-number/{US}").json()["allowed_inbound_country_list"] == ["us", "ca"]
