@@ -115,6 +115,6 @@ def test_a_row_that_was_swapped_between_workspaces_opens_for_neither(settings):
     encryption.rewrap_data_keys()
 
     others = [sealed for _place, _secret, sealed in reversed(kept)]
-    for (place, _secret, _sealed_), foreign in zip(kept, others, strict=True):
+    for (place, *_), foreign in zip(kept, others, strict=True):
         with pytest.raises(CannotOpen):
             encryption.unseal(**place, sealed=foreign)

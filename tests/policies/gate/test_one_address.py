@@ -71,7 +71,9 @@ def test_lets_them_all_call_with_the_documented_limits_on_the_key(gate, people, 
 
     told = _answers(gate, key, people.items(), verifier)
 
-    assert told[201] >= 0.99 * PEOPLE, told
+    assert told[429] <= 0.01 * PEOPLE, told
+    # A machine that is busy with other tests may answer 503 now and then; that is no limit's doing.
+    assert told[201] >= 0.95 * PEOPLE, told
 
 
 def test_takes_them_for_one_with_the_usual_limits(gate, people, uponai, verifier):
