@@ -15,7 +15,7 @@ from policies.models import Hold, SyncTarget
 
 def make_due(targets: models.QuerySet[SyncTarget], *, now: datetime) -> None:
     """Starts a new generation of what UponAI is to have, due at once."""
-    waiting = list(targets.values_list("pk", flat=True))
+    waiting = list(targets.values_list("pk", flat=True)[: bells.SINGLE_RINGS + 1])
     targets.update(
         desired_generation=models.F("desired_generation") + 1,
         desired_at=now,

@@ -13,14 +13,14 @@ from accounts import keys
 from policies import bells, calls_to_end, holds, lists, opens, running_calls
 from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
-from policies.sync import drift, management, push
+from policies.sync import drift, management, schedule
 
-PUSHES_AT_ONCE = 2
-"""Of a worker's four threads. An UponAI that hangs must not keep decisions from being recorded."""
-PUSHING_SECONDS = 20.0
-"""A task that goes on with other due rows ends after so long; the next sweep goes on."""
+PUSHES_AT_ONCE = 4
+"""Of a worker's eight threads, and for one workspace half of them. An UponAI that hangs must not keep decisions from
+being recorded."""
+LOOKING_SECONDS = 20.0
 
-_places = threading.BoundedSemaphore(PUSHES_AT_ONCE)
+_desk = schedule.Desk(PUSHES_AT_ONCE)
 _looking = threading.Lock()
 _comparing = threading.Lock()
 _managing = threading.Lock()
@@ -28,29 +28,20 @@ _managing = threading.Lock()
 
 @shared_task
 def push_phone_number(sync_target_id: int, **_: object) -> None:
-    _push_due(first=[sync_target_id])
+    schedule.prefer(_desk, sync_target_id)
+    push_due_targets()
+
+
+@shared_task
+def push_due_targets(**_: object) -> None:
+    schedule.work(_desk, clock=timezone.now)
 
 
 @shared_task
 def sweep_sync_targets(**_: object) -> None:
     """Sends every row that is due: those whose bell was lost, and those whose time has come."""
-    _push_due(first=[])
-
-
-def _push_due(first: list[int]) -> None:
-    """Sends `first` and whatever else is due, or leaves it to the tasks that are at it already."""
-    ends_at = time.monotonic() + PUSHING_SECONDS
-    waiting = first or push.due_targets(now=timezone.now())
-    # Looked for again after the place is free: who rang meanwhile found none, and left its row to us.
-    while waiting and time.monotonic() < ends_at and _places.acquire(blocking=False):
-        try:
-            for sync_target_id in waiting:
-                push.push(sync_target_id, clock=timezone.now)
-                if time.monotonic() > ends_at:
-                    break
-        finally:
-            _places.release()
-        waiting = push.due_targets(now=timezone.now())
+    schedule.recover(now=timezone.now())
+    schedule.work(_desk, clock=timezone.now)
 
 
 @shared_task
@@ -96,7 +87,7 @@ def end_running_calls(hold_id: int, **_: object) -> None:
 @shared_task
 def sweep_dials(**_: object) -> None:
     """Finds out what became of dials that UponAI did not answer."""
-    ends_at = time.monotonic() + PUSHING_SECONDS
+    ends_at = time.monotonic() + LOOKING_SECONDS
     if not _looking.acquire(blocking=False):
         return
     try:
@@ -113,7 +104,7 @@ def sweep_managed_records(**_: object) -> None:
     """Brings public keys and KYC statuses to UponAI, where an API for that is assumed."""
     if _managing.acquire(blocking=False):
         try:
-            management.sweep(clock=timezone.now, seconds=PUSHING_SECONDS)
+            management.sweep(clock=timezone.now, seconds=LOOKING_SECONDS)
         finally:
             _managing.release()
 

@@ -134,13 +134,19 @@ def key_replaced(workspace_id: int, *, now: datetime) -> None:
         transaction.on_commit(lambda: bells.ring("policies.tasks.sweep_sync_targets"))
 
 
-def hurry(workspace_id: int, *, now: datetime, attempts_at_most: int | None = None) -> int:
+def hurry(workspace_id: int, *, now: datetime, attempts_at_most: int = 10**6) -> int:
     """Pulls the due times of the rows that wait after a failure forward to now."""
     with scoped(workspace_id):
-        later = SyncTarget.objects.filter(due_at__gt=now, attempts__gt=0)
-        if attempts_at_most is not None:
-            later = later.filter(attempts__lte=attempts_at_most)
+        later = SyncTarget.objects.filter(due_at__gt=now, attempts__range=(1, attempts_at_most))
         return int(later.update(due_at=now))
+
+
+def hurry_one(workspace_id: int, *, now: datetime, attempts_at_most: int) -> None:
+    """The same for the one that would come first."""
+    with scoped(workspace_id):
+        later = SyncTarget.objects.filter(due_at__gt=now, attempts__range=(1, attempts_at_most))
+        first = later.order_by("due_at", "pk").values("pk")[:1]
+        SyncTarget.objects.filter(pk__in=list(first.values_list("pk", flat=True))).update(due_at=now)
 
 
 def note_trouble(workspace_id: int, sentence: str, *, now: datetime) -> None:

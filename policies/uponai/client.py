@@ -28,6 +28,7 @@ UNAUTHORISED = 401
 NOT_FOUND = {404, 422}  # the provider's newer and older ways to say it
 OVER_ALREADY = {400, 404, 422}  # the answers to stopping a call that is not running
 TEMPORARY = {408, 409, 429}
+HOLDS_THE_WORKSPACE = {401, 429}  # nothing that is wrong with the one request
 UNDECIDED = {408, 409}  # a refusal that leaves open whether the same request is being carried out already
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -51,14 +52,11 @@ def test_sends_what_else_is_due_after_what_it_was_rung_for(in_workspace, answers
 @pytest.mark.django_db
 def test_leaves_rows_alone_that_others_are_at_already(in_workspace, answers_slowly):
     number = make_phone_number(in_workspace, synced=False)
-    for _ in range(tasks.PUSHES_AT_ONCE):
-        tasks._places.acquire()
 
-    try:
+    with ExitStack() as others:
+        assert all(others.enter_context(tasks._desk.place()) for _ in range(tasks.PUSHES_AT_ONCE))
         tasks.push_phone_number(sync_target_id=number.sync_target.pk)
         tasks.sweep_sync_targets()
-    finally:
-        tasks._places.release(tasks.PUSHES_AT_ONCE)
 
     target = SyncTarget.objects.get(phone_number=number)
     assert (target.attempts, target.due_at <= moment()) == (0, True)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from policies.gate import recorder, snapshots
 from policies.gate.outbound import unresolved
-from policies.sync import push
+from policies.sync import push, schedule
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sent = [push.push(target, clock=timezone.now) for target in push.due_targets(now=timezone.now())]
+        sent = [push.push(target, clock=timezone.now) for target in schedule.due_targets(now=timezone.now())]
         looked = [unresolved.resolve(dial, clock=timezone.now) for dial in unresolved.due_dials(now=timezone.now())]
         try:
             snapshots.publish_all()

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.scoping import unscoped
 from policies.models import SyncTarget
-from policies.sync import push
+from policies.sync import push, schedule
 
 STILL_MOVING = (SyncTarget.State.PENDING, SyncTarget.State.UNKNOWN)
 POLL_SECONDS = 0.5
@@ -30,7 +30,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         deadline = time.monotonic() + options["timeout"]
         while True:
-            for sync_target_id in push.due_targets(now=timezone.now()):
+            schedule.recover(now=timezone.now())
+            for sync_target_id in schedule.due_targets(now=timezone.now()):
                 push.push(sync_target_id, clock=timezone.now)
             counts = self._counts()
             moving = self._moving()

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.countries import CODES, SANCTIONED_SET
 from policies import actions, held, holds
 from policies.models import SyncTarget
-from policies.sync import push
+from policies.sync import push, schedule
 from policies.sync.importing import import_numbers
 from tests.factories import make_phone_number, moment
 
@@ -30,7 +30,7 @@ def numbers(in_workspace, uponai):
 
 
 def push_all(now=None):
-    for pk in push.due_targets(now=now or moment()):
+    for pk in schedule.due_targets(now=now or moment()):
         assert push.push(pk, clock=lambda: now or moment())
     assert set(SyncTarget.objects.values_list("state", "due_at")) == {("synced", None)}
 
@@ -138,8 +138,8 @@ def test_a_hold_imposed_while_a_push_is_under_way_is_pushed_after_it(numbers, up
     push.retry(sync_target=target, acting_user=None, now=moment())
     send = push._send_and_read_back
 
-    def imposing_meanwhile(lease):
-        observed = send(lease)
+    def imposing_meanwhile(*under_way):
+        observed = send(*under_way)
         monkeypatch.setattr(push, "_send_and_read_back", send)
         impose(numbers, "phone_number", FRONT)
         return observed

@@ -7,7 +7,7 @@ import pytest
 from accounts.countries import CODES, SANCTIONED_SET
 from policies import holds, opens
 from policies.models import SyncTarget
-from policies.sync import push
+from policies.sync import push, schedule
 from tests.factories import make_phone_number, moment
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def numbers(in_workspace, uponai):
 
 
 def push_all(now=None):
-    for pk in push.due_targets(now=now or moment()):
+    for pk in schedule.due_targets(now=now or moment()):
         assert push.push(pk, clock=lambda: now or moment())
     assert set(SyncTarget.objects.values_list("state", "due_at")) == {("synced", None)}
 
