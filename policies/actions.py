@@ -190,7 +190,8 @@ def assign_country_policy(
         if number.policy_id == policy.pk:
             return
         before, number.policy = number.policy, policy
-        number.save(update_fields=["policy"])
+        number.flagged_since = None
+        number.save(update_fields=["policy", "flagged_since"])
         make_due(SyncTarget.objects.filter(phone_number=number), now=now)
         tell(
             number.workspace_id,

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts import keys
-from policies import bells, calls_to_end, holds, lists, opens, running_calls
+from policies import bells, calls_to_end, connecting, holds, lists, opens, running_calls
 from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
 from policies.sync import drift, management, schedule
@@ -42,6 +42,7 @@ def sweep_sync_targets(**_: object) -> None:
     """Sends every row that is due: those whose bell was lost, and those whose time has come."""
     schedule.recover(now=timezone.now())
     schedule.work(_desk, clock=timezone.now)
+    connecting.settle_disconnections(now=timezone.now())
 
 
 @shared_task

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from accounts.models import Workspace
 from accounts.workspaces import bump_snapshot
 from policies.gate import store
-from policies.models import PhoneNumber
+from policies.models import PhoneNumber, UponaiConnection
 from policies.uponai.answers import read_bindings
 from policies.uponai.client import UponaiClient, UponaiTrouble
 
@@ -135,6 +135,8 @@ def _forget_chain(number: PhoneNumber) -> None:
     given_back = {name: url for name, url in number.put_back.items() if name in WEBHOOKS}
     chained = {WEBHOOKS[name]: "" for name, url in given_back.items() if getattr(number, WEBHOOKS[name]) == url}
     kept = {name: value for name, value in number.put_back.items() if name not in WEBHOOKS}
+    if UponaiConnection.objects.exclude(disconnect_asked_at=None).exists():
+        kept = number.put_back  # what is put back stays wanted until the connection has ended, and is counted
     rows = PhoneNumber.objects.filter(pk=number.pk, asks_console=False, put_back=number.put_back)
     with transaction.atomic():
         if rows.update(put_back=kept, **chained):

@@ -49,6 +49,28 @@ class ImportPlan:
         return {"found": self.found} | {name: len(self.of(kind)) for name, kind in names.items()}
 
     @property
+    def sentence(self) -> str:
+        """What would happen, in a line."""
+        counts = self.counts
+        words = {"added": "new", "changed": "changed", "back": "there again", "missing": "no longer there"}
+        said = [f"{counts[name]} {word}" for name, word in words.items() if counts[name]]
+        there = "1 number" if self.found == 1 else f"{self.found:,} numbers"
+        return f"UponAI has {there}: {in_words(said)}." if said else f"UponAI has {there}. Nothing would change."
+
+    def as_json(self) -> dict[str, Any]:
+        numbers = [
+            {
+                "phone_number": one.phone_number,
+                "nickname": one.nickname,
+                "change": one.change,
+                "details": [told.text for told in one.details],
+                "warnings": [told.text for told in one.details if told.is_warning],
+            }
+            for one in self.changes
+        ]
+        return {**self.counts, "phone_numbers": numbers}
+
+    @property
     def unrestricted(self) -> int:
         """How many of the new ones may call or be called from every country."""
         return sum(any(told.is_warning and told.text.startswith("Every") for told in c.details) for c in self.of(NEW))
@@ -144,4 +166,4 @@ def in_words(names: Collection[Any]) -> str:
         return "".join(texts)
     if len(texts) <= MOST_NAMES:
         return f"{', '.join(texts[:-1])} and {texts[-1]}"
-    return f"{len(texts)} countries: {', '.join(texts[:MOST_NAMES])} …"
+    return f"{len(texts)}: {', '.join(texts[:MOST_NAMES])} …"

@@ -1,4 +1,4 @@
-"""Numbers that UponAI has and the console has not yet: the rows they become, in few statements however many they are.
+"""Numbers that UponAI has and the console has not yet: the rows they become, in a few statements for all of them.
 
 Called inside a transaction that has its turn in the workspace; see `importing`.
 """

@@ -18,7 +18,8 @@ from django.utils import timezone
 from accounts import members, workspaces
 from accounts.models import User, Workspace
 from accounts.roles import Role
-from policies import actions
+from policies import actions, connecting
+from policies.connecting import Account
 
 KEY_VARIABLE = "UPONAI_KEY"
 PASSWORD_VARIABLE = "OWNER_PASSWORD"  # noqa: S105  (the variable's name)
@@ -41,20 +42,31 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         key = _uponai_key(options["uponai_key"])
+        account, doubt = _tried(key)
         password = _password(options["owner_email"])
         try:
             with transaction.atomic():
-                workspace = _found(options, key, password, now=timezone.now())
+                workspace = _found(options, key, account, password, now=timezone.now())
         except ValidationError as problem:
             raise CommandError(" ".join(_sentences(problem))) from None
         except actions.Refused as refused:
             raise CommandError(str(refused)) from None
+        if doubt:
+            self.stderr.write(f"The workspace is founded, but its UponAI key is not in order: {doubt}")
         self.stdout.write(workspace.slug)
         self.stdout.write(f"/hooks/{workspace.endpoint}/inbound")
         self.stdout.write(f"/hooks/{workspace.endpoint}/events")
 
 
-def _found(options: dict[str, Any], key: str, password: str, *, now: datetime) -> Workspace:
+def _tried(key: str) -> tuple[Account | None, str]:
+    """The account of the key, or why there is none. A workspace may be founded before UponAI can be reached."""
+    try:
+        return connecting.check(key), ""
+    except actions.Refused as refused:
+        return None, str(refused)
+
+
+def _found(options: dict[str, Any], key: str, account: Account | None, password: str, *, now: datetime) -> Workspace:
     workspace = workspaces.create_workspace(
         slug=options["slug"],
         name=options["name"],
@@ -63,7 +75,10 @@ def _found(options: dict[str, Any], key: str, password: str, *, now: datetime) -
         acting_user=None,
         now=now,
     )
-    workspaces.set_uponai_key(workspace=workspace, key=key, acting_user=None, now=now)
+    if account is None:
+        workspaces.set_uponai_key(workspace=workspace, key=key, acting_user=None, now=now)
+    else:
+        connecting.adopt_key(workspace=workspace, key=key, account=account, acting_user=None, now=now)
     at_home = {"mode": "list", "countries": [workspace.home_country.code]}
     policy = actions.create_country_policy(
         workspace_id=workspace.pk,

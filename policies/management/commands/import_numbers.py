@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from accounts.workspaces import NoUponaiKey
-from policies.sync.importing import import_numbers
+from policies.sync.importing import ImportPlan, import_numbers, preview_import
 from policies.uponai.client import UponaiTrouble
 
 
@@ -21,6 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workspace", required=True, metavar="SLUG")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would change")
         parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,6 +29,9 @@ class Command(BaseCommand):
         if workspace is None:
             raise CommandError(f"There is no workspace named {options['workspace']!r}.")
         try:
+            if options["dry_run"]:
+                self._tell_plan(preview_import(workspace=workspace), as_json=options["json"])
+                return
             report = import_numbers(workspace=workspace, acting_user=None, now=timezone.now())
         except (UponaiTrouble, NoUponaiKey) as trouble:
             raise CommandError(str(trouble)) from None
@@ -37,4 +41,16 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"UponAI has {report.found} numbers: {report.added} added, {report.changed} changed, "
                 f"{report.missing} of ours are no longer there."
+                + (f" {report.back} are there again." if report.back else "")
+                + (f" {report.flagged} are flagged until somebody confirms them." if report.flagged else "")
             )
+
+    def _tell_plan(self, plan: ImportPlan, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(plan.as_json()))
+            return
+        for change in plan.changes:
+            self.stdout.write(f"{change.change} {change.phone_number} {change.nickname}".rstrip())
+            for told in change.details:
+                self.stdout.write(f"  {'! ' if told.is_warning else ''}{told.text}")
+        self.stdout.write(plan.sentence)
