@@ -296,6 +296,7 @@ SPECTACULAR_SETTINGS = {
     # Each of these is a list of its own though all are called scope.
     "ENUM_NAME_OVERRIDES": {
         "KycState": "accounts.kyc.states.State",
+        "SyncState": "policies.models.SyncTarget.State",
         "HoldScope": "policies.models.Hold.Scope",
         "OpenScope": "policies.api.opens.SCOPES",
         "TrustedScope": "policies.api.trusted.SCOPES",

@@ -18,9 +18,9 @@ from rest_framework.response import Response
 
 from accounts.api.inputs import Text, WholeNumber, filter_set, one_of
 from accounts.api.problems import Unprocessable
-from accounts.api.views import ApiViewSet
 from policies import actions, answering, closing
 from policies.actions import KEEP
+from policies.api.drift import DriftActions
 from policies.api.edits import WAIT, Confirmed, CountryList, refusals, wait_until_synced, wait_wanted
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
 from policies.sync import push
@@ -110,7 +110,7 @@ class EditPhoneNumber(Confirmed):
         return given
 
 
-class PhoneNumbers(ListModelMixin, ApiViewSet):
+class PhoneNumbers(ListModelMixin, DriftActions):
     """The numbers the workspace owns at UponAI."""
 
     scope_resource = "phone-numbers"

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from policies.api import blocked_callers, country_policies, decisions, holds, opens, phone_numbers, sync, trusted
+from policies.api import blocked_callers, country_policies, decisions, drift, holds, opens, phone_numbers, sync, trusted
 
 router = SimpleRouter()
 router.register("phone-numbers", phone_numbers.PhoneNumbers, "phone-number")
@@ -17,6 +17,7 @@ router.register("blocked-calls", decisions.BlockedCalls, "blocked-call")
 
 urlpatterns = [
     path("sync/", sync.SyncSummary.as_view(), name="sync"),
+    path("sync/check/", drift.SyncCheck.as_view(), name="sync-check"),
     path("brake/", holds.Brake.as_view(), name="brake"),
     *router.urls,
 ]

@@ -63,10 +63,11 @@ class Report:
     found: list[Finding] = field(default_factory=list)
 
 
-def ask(*, workspace: Workspace, acting_user: Acting, now: datetime) -> UponaiConnection:
+def ask(*, workspace_id: int, acting_user: Acting, now: datetime) -> UponaiConnection:
     """Has all numbers compared at once. Raises NoUponaiKey."""
-    workspaces.uponai_key(workspace.pk)
-    with scoped(workspace.pk), transaction.atomic():
+    workspaces.uponai_key(workspace_id)
+    with scoped(workspace_id), transaction.atomic():
+        workspace = Workspace.objects.get(pk=workspace_id)
         connection, _ = UponaiConnection.objects.get_or_create(workspace=workspace)
         UponaiConnection.objects.filter(pk=connection.pk).update(drift_due_at=now)
         audit.record(

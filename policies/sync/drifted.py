@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,9 @@ from policies.actions import KEEP, Edit
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
 from policies.sync import differences, lists
+from policies.sync.comparing import is_given_up
 from policies.sync.differences import Difference
+from policies.sync.lists import CountryLists
 
 GONE = "UponAI does not list this number any more, so nothing can be sent to it."
 NEVER_SEEN = "What UponAI has for this number was never seen, so there is nothing to adopt."
@@ -26,6 +29,41 @@ ONLY_SANCTIONED = (
     "Re-assert instead."
 )
 ADOPTED = "As UponAI had it."
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeSides:
+    """A number's lists: as wanted, as last sent, as UponAI was seen to have them; None where that is not known."""
+
+    state: str
+    wanted: CountryLists
+    wanted_at: datetime | None
+    applied: CountryLists | None
+    applied_at: datetime | None
+    observed: CountryLists | None
+    observed_at: datetime | None
+    drift_since: datetime | None
+    given_up: bool
+    differences: list[Difference]
+
+
+def three_sides(number: PhoneNumber, *, now: datetime) -> ThreeSides:
+    """`number` comes with its policy's revision and its sync row."""
+    target = number.sync_target
+    wanted = lists.desired_of(target, now=now)
+    applied, observed = (None if both is None else lists.of_json(both) for both in (target.applied, target.observed))
+    return ThreeSides(
+        state=target.state,
+        wanted=wanted,
+        wanted_at=target.desired_at,
+        applied=applied,
+        applied_at=target.applied_at,
+        observed=observed,
+        observed_at=target.verified_at,
+        drift_since=target.drift_since if target.state == SyncTarget.State.DRIFT else None,
+        given_up=is_given_up(target),
+        differences=differences.between(wanted, observed) if observed else [],
+    )
 
 
 def re_assert(*, phone_number: PhoneNumber, acting_user: Acting, now: datetime) -> None:
@@ -81,7 +119,8 @@ def adopt(
             acting_user=acting_user,
             now=now,
             confirm_unrestricted=confirm_unrestricted,
-            reason=reason or ADOPTED,
+            # Lifting a list needs a reason of their own.
+            reason=reason or ("" if None in changes.values() else ADOPTED),
             expected_version=expected_version,
             **changes,
         )

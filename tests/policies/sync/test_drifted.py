@@ -1,0 +1,155 @@
+"""What a person makes of drift: ours again, or a revision of what UponAI has."""
+
+from datetime import timedelta
+
+import pytest
+
+from accounts.models import AuditEntry
+from policies import holds
+from policies.actions import StaleEdit
+from policies.models import PhoneNumber, SyncTarget
+from policies.rules_input import Refused
+from policies.sync import drifted
+from tests.factories import make_phone_number, make_policy, moment
+
+pytestmark = pytest.mark.django_db
+
+OTHER = "+14155550101"
+
+
+@pytest.fixture
+def number(in_workspace):
+    return make_phone_number(in_workspace, inbound=["CA", "US"], outbound=["CA", "US"])
+
+
+def seen(number, inbound=("CA", "US"), outbound=("CA", "US"), **facts):
+    """What UponAI was last seen to have."""
+    both = {"inbound": inbound and list(inbound), "outbound": outbound and list(outbound)}
+    facts = {"state": "drift", "reasserted_at": [moment().isoformat()] * 3, **facts}
+    SyncTarget.objects.filter(phone_number=number).update(observed=both, **facts)
+
+
+def fresh(number):
+    return PhoneNumber.objects.select_related("policy__current_revision", "sync_target").get(pk=number.pk)
+
+
+def adopt(number, **more):
+    return drifted.adopt(phone_number=number, acting_user=None, now=moment(), **more)
+
+
+def own(number, direction="outbound"):
+    rules = getattr(fresh(number).policy.current_revision, direction)
+    return None if rules["mode"] == "unrestricted" else rules["countries"]
+
+
+def refusal_of(number, **more):
+    with pytest.raises(Refused) as refusal:
+        adopt(number, **more)
+    [problem] = refusal.value.problems
+    assert fresh(number).policy.current_revision.number == 1
+    return problem.code
+
+
+def test_re_asserting_makes_the_row_due_and_counts_anew(number):
+    seen(number, outbound=["US"], error="UponAI does not allow Canada to be called")
+
+    drifted.re_assert(phone_number=number, acting_user=None, now=moment())
+
+    target = fresh(number).sync_target
+    assert (target.state, target.error, target.reasserted_at) == ("pending", "", [])
+    assert target.due_at is not None
+    entry = AuditEntry.objects.get(action="sync.re_assert")
+    assert entry.detail["before"]["at_uponai"]["outbound"] == ["US"]
+    assert entry.detail["after"]["at_uponai"]["outbound"] == ["CA", "US"]
+
+
+def test_nothing_is_sent_to_a_number_that_uponai_lacks(number):
+    PhoneNumber.objects.update(missing_since=moment())
+
+    with pytest.raises(Refused) as refusal:
+        drifted.re_assert(phone_number=number, acting_user=None, now=moment())
+
+    assert refusal.value.problems[0].code == "missing"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "adopted"),
+    [
+        (["CA", "JM", "US"], ["CA", "JM", "US"]),
+        (["US"], ["US"]),
+        (["CU", "LV"], ["LV"]),
+        (["CU"], ["BV"]),
+        (["BV"], ["BV"]),
+        (["US", "ZZ", "GB"], ["GB", "US"]),
+    ],
+)
+def test_adopting_makes_a_revision_without_what_can_never_be_allowed(number, theirs, adopted):
+    seen(number, outbound=theirs)
+
+    adopt(number)
+
+    assert own(number) == adopted
+    assert own(number, "inbound") == ["CA", "US"]
+    target = fresh(number).sync_target
+    assert (fresh(number).policy.current_revision.number, target.desired_generation) == (2, 2)
+    assert target.due_at is not None
+    assert target.reasserted_at == []
+    entry = AuditEntry.objects.get(action="sync.adopt")
+    assert entry.detail["before"]["wanted"]["outbound"] == ["CA", "US"]
+    assert entry.detail["after"]["wanted"]["outbound"] == adopted
+
+
+def test_a_shared_policy_is_left_to_the_others(in_workspace):
+    policy = make_policy(in_workspace, inbound=["CA", "US"], outbound=["CA", "US"])
+    number, other = (make_phone_number(in_workspace, e164, policy=policy) for e164 in ("+14155550100", OTHER))
+    seen(number, outbound=["US"])
+
+    edit = adopt(number)
+
+    assert "follows a policy of its own" in edit.notice
+    assert (own(number), own(other)) == (["US"], ["CA", "US"])
+
+
+def test_lifting_a_list_needs_confirmation_and_a_reason(number):
+    seen(number, outbound=None)
+
+    assert refusal_of(number) == "unrestricted_unconfirmed"
+    assert refusal_of(number, confirm_unrestricted=True) == "unrestricted_unconfirmed"
+
+    adopt(number, confirm_unrestricted=True, reason="A campaign to everywhere.")
+    assert own(number) is None
+
+
+def test_what_is_only_on_hold_does_not_become_a_rule(in_workspace, number):
+    holds.impose(
+        workspace_id=in_workspace.pk,
+        scope="country",
+        value="CA",
+        reason="attack",
+        expires_at=moment() + timedelta(hours=1),
+        acting_user=None,
+        now=moment(),
+    )
+    seen(number, inbound=["US"], outbound=["JM", "US"])
+
+    adopt(number)
+
+    assert own(number) == ["CA", "JM", "US"]
+
+
+@pytest.mark.parametrize(("theirs", "code"), [(["US", "CA"], "as_wanted"), (["CA", "US", "CU", "KP"], "sanctioned")])
+def test_there_may_be_nothing_to_adopt(number, theirs, code):
+    seen(number, outbound=theirs)
+
+    assert refusal_of(number) == code
+
+
+def test_what_was_never_seen_cannot_be_adopted(number):
+    assert refusal_of(number) == "never_seen"
+
+
+def test_nothing_is_adopted_over_a_colleague_s_edit(number):
+    seen(number, outbound=["US"])
+
+    with pytest.raises(StaleEdit):
+        adopt(number, expected_version="0-1-00000000")
