@@ -41,6 +41,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "",
                 "policies.view_countrypolicy",
             ),
+            ("Sync", "sync", "admin:policies_synctarget_changelist", "", "policies.view_synctarget"),
             ("Holds", "front_hand", "admin:policies_hold_changelist", "", "policies.view_hold"),
             ("Opens", "lock_open", "admin:policies_open_changelist", "", "policies.view_open"),
             ("Trusted", "verified_user", "admin:policies_trusted_changelist", "", "policies.view_trusted"),

@@ -31,6 +31,7 @@ __all__ = [
     "create_country_policy",
     "edit_country_policy",
     "edit_phone_number",
+    "edited_rules",
     "make_default",
     "revert_country_policy",
     "version_of",
@@ -149,16 +150,25 @@ def edit_country_policy(
         current = _current(policy)
         if expected_revision is not None and expected_revision != current.number:
             raise StaleEdit
-        confirmation = {"confirmed": confirm_unrestricted, "reason": reason}
-        rules = {"inbound": current.inbound, "outbound": current.outbound}
-        for direction, given in (("inbound", inbound), ("outbound", outbound)):
-            if given is not KEEP:
-                rules[direction] = direction_rules(rules[direction], given, field=direction, **confirmation)
+        rules = edited_rules(current, inbound, outbound, confirm_unrestricted=confirm_unrestricted, reason=reason)
         if name is not KEEP and name != policy.name:
             _rename_policy(policy, name, acting_user=acting_user, now=now)
         if rules == {"inbound": current.inbound, "outbound": current.outbound}:
             return current
         return _add_revision(policy, reason=reason, acting_user=acting_user, now=now, **rules)
+
+
+def edited_rules(
+    current: PolicyRevision, inbound: Any, outbound: Any, *, confirm_unrestricted: bool = False, reason: str = ""
+) -> dict[str, dict[str, Any]]:
+    """Both directions of a policy as an edit would make them. Raises Refused naming the field."""
+    rules = {"inbound": current.inbound, "outbound": current.outbound}
+    for direction, given in (("inbound", inbound), ("outbound", outbound)):
+        if given is not KEEP:
+            rules[direction] = direction_rules(
+                rules[direction], given, field=direction, confirmed=confirm_unrestricted, reason=reason
+            )
+    return rules
 
 
 def revert_country_policy(

@@ -17,11 +17,13 @@ from unfold.decorators import display
 from accounts.admin.audit import differences
 from accounts.admin.base import ConsoleAdmin, Problems, acting, is_htmx
 from accounts.admin.display import badge, countries_cell, panel_url
-from policies import actions
+from policies import actions, cloning
 from policies.actions import Refused, StaleEdit
+from policies.admin.plan_words import fingerprint, shown
 from policies.admin.policy_form import DIRECTIONS, CountryPolicyForm, class_rows, parts_of
 from policies.admin.rule_words import rules_shown
 from policies.models import CountryPolicy, PolicyRevision
+from policies.sync import preview, progress
 
 NEWEST_REVISIONS = 20
 OBSERVED_MEANS = "What these rules would have done is noted, and not done."
@@ -29,6 +31,14 @@ CONDITIONS = {"inbound": "withheld numbers, observing", "outbound": "captcha, KY
 DEFAULT_MEANS = (
     "The workspace's first choice. An import still gives each new number a policy of its own, as found at UponAI."
 )
+
+
+class LookFirst(Exception):
+    """What the edit would change has not been looked at; nothing was changed."""
+
+    def __init__(self, plan: preview.Preview) -> None:
+        super().__init__()
+        self.plan = plan
 
 
 def direction_fieldsets(direction: str, title: str) -> tuple[Any, ...]:
@@ -96,12 +106,30 @@ class CountryPolicyAdmin(ConsoleAdmin):
         }
         if creating:
             return actions.create_country_policy(workspace_id=request.workspace.pk, **given)  # type: ignore[attr-defined]
-        policy = CountryPolicy.objects.get(pk=row.pk)
+        policy = CountryPolicy.objects.select_related("current_revision").get(pk=row.pk)
+        self._require_look(request, policy, given)
         expected = request.POST.get("expected_revision", "")
         actions.edit_country_policy(
             policy=policy, expected_revision=int(expected) if expected.isdecimal() else 0, **given
         )
         return policy
+
+    def _require_look(self, request: HttpRequest, policy: CountryPolicy, given: dict[str, Any]) -> None:
+        """What changes several numbers is saved by somebody who has seen what it changes."""
+        if "edit_again" in request.POST:
+            raise ValidationError("Nothing was saved. Your entries are still here.")
+        if policy.phone_numbers.count() < 2:
+            return
+        rules = actions.edited_rules(
+            policy.current_revision,
+            given["inbound"],
+            given["outbound"],
+            confirm_unrestricted=given["confirm_unrestricted"],
+            reason=given["reason"],
+        )
+        plan = preview.of_policy(policy=policy, now=given["now"], **rules)
+        if plan.groups and request.POST.get("planned") != fingerprint(plan):
+            raise LookFirst(plan)
 
     def problems_of(self, refusal: Any) -> Problems:
         if isinstance(refusal, StaleEdit):
@@ -135,7 +163,21 @@ class CountryPolicyAdmin(ConsoleAdmin):
         context = extra_context or {}
         if object_id is not None:
             context = self._page(request, self.found(request, object_id)) | context
-        return super().changeform_view(request, object_id, form_url, context)
+        try:
+            return super().changeform_view(request, object_id, form_url, context)
+        except LookFirst as wanted:
+            return self._plan_page(request, context["policy"], wanted.plan)
+
+    def _plan_page(self, request: HttpRequest, policy: CountryPolicy, plan: preview.Preview) -> HttpResponse:
+        """What saving would change; the entries travel along."""
+        ours = {"csrfmiddlewaretoken", "planned", "edit_again"}
+        context = {
+            "title": f"Before “{policy.name}” is saved",
+            "original": policy,
+            "plan": shown(plan),
+            "entries": [(name, value) for name, values in request.POST.lists() if name not in ours for value in values],
+        }
+        return self.page(request, "policies/country_policy_plan.html", context)
 
     def _page(self, request: HttpRequest, policy: CountryPolicy) -> dict[str, Any]:
         newest = PolicyRevision.objects.filter(policy=policy).select_related("created_by").order_by("-number")
@@ -149,6 +191,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
             "policy": policy,
             "history": history,
             "followers": policy.phone_numbers.count(),
+            "progress": progress.of_policy(policy.pk),
             "may_change": self.has_change_permission(request, policy),
             "observed_panel_url": panel_url("observed", "country-policy", policy.pk),
         }
@@ -179,6 +222,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
         return [
             ("default-panel/", "default_panel", self.default_panel_view),
             ("<int:object_id>/revert/", "revert", self.revert_view),
+            ("<int:object_id>/clone/", "clone", self.clone_view),
             ("<int:object_id>/make-default/", "make_default", self.make_default_view),
         ]
 
@@ -194,6 +238,12 @@ class CountryPolicyAdmin(ConsoleAdmin):
         else:
             messages.success(request, f"Back to revision {number}, as revision {revision.number}.")
         return redirect(self.change_url(policy))
+
+    def clone_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        policy = self.found_to_change(request, object_id)
+        clone = cloning.clone_country_policy(policy=policy, **acting(request))
+        messages.success(request, f"“{clone.name}” begins with the same rules. No number follows it yet.")
+        return redirect(self.change_url(clone))
 
     def make_default_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         policy = self.found_to_change(request, object_id)

@@ -17,11 +17,14 @@ from rest_framework.response import Response
 from accounts.api.inputs import AsWritten, Body, Flag, Text, WholeNumber
 from accounts.api.limits import KYC_RULES, LIMITS
 from accounts.api.views import ApiViewSet
-from policies import actions
+from policies import actions, cloning
 from policies.actions import KEEP
 from policies.api.edits import LONGEST_REASON, WAIT, Confirmed, refusals, wait_until_synced, wait_wanted
+from policies.api.plans import PlanSerializer
+from policies.api.progress import PolicySyncSerializer
 from policies.engine.names import NumberClass, RuleAction, RulesMode
 from policies.models import CountryPolicy, PolicyRevision, SyncTarget
+from policies.sync import preview, progress
 
 NAME_LENGTH = 80
 
@@ -78,13 +81,20 @@ class CountryPolicySerializer(serializers.ModelSerializer):
     outbound = Rules(source="current_revision.outbound")
     revision = serializers.IntegerField(source="current_revision.number")
     phone_numbers = serializers.SerializerMethodField(help_text="The numbers that follow it.")
+    sync = serializers.SerializerMethodField(help_text="How many of them have it at UponAI.")
 
     class Meta:
         model = CountryPolicy
-        fields = ("id", "name", "inbound", "outbound", "revision", "phone_numbers", "is_default", "created_at")
+        fields = ("id", "name", "inbound", "outbound", "revision", "phone_numbers", "sync", "is_default", "created_at")
 
     def get_phone_numbers(self, policy: CountryPolicy) -> list[str]:
         return sorted(number.e164 for number in policy.phone_numbers.all())
+
+    @extend_schema_field(PolicySyncSerializer)
+    def get_sync(self, policy: CountryPolicy) -> Any:
+        known = self.context.get("progress")
+        counted = progress.counts_of([policy.pk]) if known is None else known
+        return PolicySyncSerializer(counted.get(policy.pk) or progress.Progress()).data
 
 
 class PolicyRevisionSerializer(serializers.ModelSerializer):
@@ -101,7 +111,7 @@ class PolicyRevisionSerializer(serializers.ModelSerializer):
 
 
 class CreateCountryPolicy(Confirmed):
-    shown_only = ("id", "revision", "phone_numbers", "created_at")
+    shown_only = ("id", "revision", "phone_numbers", "sync", "created_at")
 
     name = Text(max_length=NAME_LENGTH)
     inbound = Rules()
@@ -125,6 +135,19 @@ class EditCountryPolicy(CreateCountryPolicy):
     name = Text(max_length=NAME_LENGTH, required=False)
     inbound = Rules(required=False)
     outbound = Rules(required=False)
+
+
+class PlanCountryPolicy(Confirmed):
+    """An edit that is not made."""
+
+    shown_only = ("id", "name", "revision", "phone_numbers", "sync", "is_default", "created_at")
+
+    inbound = Rules(required=False)
+    outbound = Rules(required=False)
+
+
+class CloneCountryPolicy(Body):
+    name = Text(required=False, max_length=NAME_LENGTH, help_text="One that is free is chosen when none is sent.")
 
 
 class RevertCountryPolicy(Body):
@@ -184,6 +207,42 @@ class CountryPolicies(ListModelMixin, ApiViewSet):
         if must_wait:
             wait_until_synced(SyncTarget.objects.filter(phone_number__policy=policy))
         return self.answer(self.get_object())
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        context = self.get_serializer_context() | {"progress": progress.counts_of(policy.pk for policy in page)}
+        return self.get_paginated_response(CountryPolicySerializer(page, many=True, context=context).data)
+
+    @extend_schema(request=PlanCountryPolicy, responses=PlanSerializer)
+    @action(detail=True, methods=["post"])
+    def plan(self, request: Request, pk: str) -> Response:
+        """What such an edit would change at UponAI, number by number; equal changes are one group. Changes nothing."""
+        policy = self.get_object()
+        self.require_match(self.etag_of(policy))
+        given = PlanCountryPolicy.checked(request.data)
+        with refusals():
+            rules = actions.edited_rules(
+                policy.current_revision,
+                given.get("inbound", KEEP),
+                given.get("outbound", KEEP),
+                confirm_unrestricted=given.get("confirm_unrestricted", False),
+                reason=given.get("reason", ""),
+            )
+        found = preview.of_policy(policy=policy, now=timezone.now(), **rules)
+        return Response(PlanSerializer(found).data, headers={"ETag": self.etag_of(policy)})
+
+    @extend_schema(request=CloneCountryPolicy, responses={201: CountryPolicySerializer})
+    @action(detail=True, methods=["post"])
+    def clone(self, request: Request, pk: str) -> Response:
+        """Makes a policy with the same rules, which no number follows yet."""
+        given = CloneCountryPolicy.checked(request.data)
+        with refusals():
+            policy = cloning.clone_country_policy(
+                policy=self.get_object(), name=given.get("name"), acting_user=self.token, now=timezone.now()
+            )
+        response = self.answer(self.queryset.get(pk=policy.pk), status=201)
+        response["Location"] = self.reverse_action("detail", kwargs={"pk": policy.pk})
+        return response
 
     @extend_schema(responses=PolicyRevisionSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -13,6 +15,7 @@ from policies.models import CountryPolicy, SyncTarget
 from tests import factories
 from tests.signing_in import in_place, messages_of, signed_in
 
+HIDDEN = re.compile(r'<input type="hidden"\s+name="([^"]+)"\s+value="([^"]*)"')
 PARTS = ("prefix", "action", "enforced")
 
 
@@ -53,10 +56,18 @@ def form(policy: CountryPolicy | None = None, **changes):
     return fields | changes
 
 
+def entries_of(page):
+    """What the page on which a change is looked at sends when it is agreed to."""
+    found = HIDDEN.findall(page.content.decode())
+    return {name: [value for other, value in found if other == name] for name, _ in found}
+
+
 def test_saving_makes_a_revision_for_every_number_that_follows(editor, in_workspace, policy):
     numbers = [factories.make_phone_number(in_workspace, f"+1415555010{n}", policy=policy) for n in range(2)]
 
     response = editor.post(address("change", policy), form(policy, inbound_countries=["GB", "US"], reason="London"))
+    assert fresh(policy).current_revision.number == 1  # what changes several numbers is looked at first
+    response = editor.post(address("change", policy), entries_of(response))
 
     assert response.status_code == 302
     assert "revision 2" in messages_of(response)
@@ -65,6 +76,56 @@ def test_saving_makes_a_revision_for_every_number_that_follows(editor, in_worksp
     assert (revision.inbound["countries"], revision.reason) == (["GB", "US"], "London")
     assert SyncTarget.objects.filter(phone_number__in=numbers, state="pending").count() == 2
     assert AuditEntry.objects.order_by("-sequence").first().action == "country_policy.edit"
+
+
+def test_an_edit_of_a_shared_policy_is_looked_at_before_it_is_made(editor, in_workspace, policy):
+    for n in range(2):
+        factories.make_phone_number(in_workspace, f"+1415555010{n}", policy=policy)
+    wanted = form(policy, inbound_countries=["GB", "US"])
+
+    page = editor.post(address("change", policy), wanted)
+
+    html = " ".join(page.content.decode().split())
+    assert "Saving changes 2 numbers at UponAI, and opens something." in html
+    assert re.search(r'fc-come">.{0,60}United Kingdom</span>', html)
+    assert re.search(r'fc-gone">.{0,60}Canada</span>', html)
+    again = editor.post(address("change", policy), entries_of(page) | {"edit_again": "yes"})
+    assert "Nothing was saved. Your entries are still here." in again.content.decode()
+    assert editor.post(address("change", policy), wanted | {"planned": "00000000"}).status_code == 200
+    assert fresh(policy).current_revision.number == 1
+
+
+def test_what_changes_nothing_at_uponai_needs_no_look(editor, in_workspace, policy):
+    for n in range(2):
+        factories.make_phone_number(in_workspace, f"+1415555010{n}", policy=policy)
+
+    assert editor.post(address("change", policy), form(policy, name="Front desk")).status_code == 302
+
+
+def test_the_page_shows_how_many_numbers_have_the_newest_rules(editor, in_workspace, policy):
+    factories.make_phone_number(in_workspace, "+14155550100", policy=policy)
+    factories.make_phone_number(in_workspace, "+14155550101", policy=policy, synced=False)
+    refused = factories.make_phone_number(in_workspace, "+14155550102", policy=policy, synced=False)
+    SyncTarget.objects.filter(phone_number=refused).update(state="failed", error="UponAI answered 422: no.")
+
+    html = " ".join(editor.get(address("change", policy)).content.decode().split())
+
+    assert '<strong class="fc-tabular">1 of 3 applied</strong>, 1 on its way, 1 refused by UponAI.' in html
+    assert 'aria-valuenow="1"' in html
+    assert "UponAI answered 422: no." in html
+    panel = reverse("admin:policies_synctarget_progress", args=[policy.pk])
+    assert panel in html
+    SyncTarget.objects.update(state="synced", applied_generation=1)
+    assert "UponAI has this for all 3 numbers." in " ".join(editor.get(panel).content.decode().split())
+
+
+def test_a_copy_begins_with_the_same_rules(editor, in_workspace, policy):
+    editor.post(address("clone", policy))
+
+    copy = CountryPolicy.objects.select_related("current_revision").exclude(pk=policy.pk).get()
+    assert copy.name == "Desk (copy)"
+    assert copy.current_revision.inbound == fresh(policy).current_revision.inbound
+    assert copy.phone_numbers.count() == 0
 
 
 def test_the_page_says_how_many_numbers_saving_changes(editor, in_workspace, policy):

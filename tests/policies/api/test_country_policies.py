@@ -1,9 +1,14 @@
+from datetime import timedelta
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry
 from accounts.scoping import scoped
+from policies import holds
 from policies.models import CountryPolicy, PolicyRevision, SyncTarget
-from tests.factories import make_phone_number, make_policy, make_workspace
+from tests.factories import make_phone_number, make_policy, make_workspace, moment
 from tests.rest import assert_problem, client_of
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +47,7 @@ def test_makes_a_policy(client):
         "outbound": rules | {"class_rules": {"satellite": "block"}},
         "revision": 1,
         "phone_numbers": [],
+        "sync": {"total": 0, "applied": 0, "waiting": 0, "failed": 0, "drift": 0},
         "is_default": False,
     }
     again = client.get(response["Location"])
@@ -235,3 +241,64 @@ def test_refuses_a_part_that_cannot_be_naming_it(client, address, body, field):
     assert_problem(client.patch(address, body), 422, field)
 
     assert client.get(address).json() == before
+
+
+def test_a_plan_groups_equal_changes_and_changes_nothing(workspace, django_assert_num_queries):
+    policy = make_policy(workspace, name="Desk", inbound=["CA", "US"], outbound=["US"])
+    for n in range(3):
+        make_phone_number(workspace, f"+1415555010{n}", policy=policy)
+    held = {"reason": "test", "expires_at": moment() + timedelta(hours=1), "acting_user": None, "now": moment()}
+    holds.impose(workspace_id=workspace.pk, scope="phone_number", value="+14155550102", **held)
+    client, address = client_of(workspace), f"/api/v1/country-policies/{policy.pk}/plan/"
+    edit = {"inbound": {"countries": ["US", "JM"]}}
+    client.get(POLICIES)  # the token's first use is noted
+
+    with CaptureQueriesContext(connection) as queries:
+        plan = client.post(address, edit, format="json").json()
+    asked = len(queries)
+
+    assert (plan["changed"], plan["unchanged"], plan["widens"]) == (2, 1, True)
+    [group] = plan["groups"]
+    assert group["examples"] == ["+14155550100", "+14155550101"]
+    assert (group["inbound"]["added"], group["inbound"]["removed"]) == (["JM"], ["CA"])
+    assert group["outbound"]["before"] == group["outbound"]["after"] == ["US"]
+    assert client.get(f"/api/v1/country-policies/{policy.pk}/").json()["revision"] == 1
+    for n in range(3, 9):
+        make_phone_number(workspace, f"+1415555010{n}", policy=policy)
+    with django_assert_num_queries(asked):
+        assert client.post(address, edit, format="json").json()["changed"] == 8
+
+
+def test_a_plan_refuses_what_the_edit_would_refuse(workspace):
+    policy = make_policy(workspace)
+    address = f"/api/v1/country-policies/{policy.pk}/plan/"
+
+    answer = client_of(workspace).post(address, {"outbound": {"countries": []}}, format="json")
+    assert_problem(answer, 422, "outbound.countries")
+    answer = client_of(workspace).post(address, {"outbound": {"mode": "unrestricted", "countries": []}}, format="json")
+    assert_problem(answer, 422, "outbound")
+
+
+def test_a_policy_tells_how_many_of_its_numbers_have_it(workspace):
+    policy = make_policy(workspace)
+    make_phone_number(workspace, "+14155550100", policy=policy)
+    make_phone_number(workspace, "+14155550101", policy=policy, synced=False)
+    make_phone_number(workspace, "+14155550102")
+    client = client_of(workspace)
+
+    told = {"total": 2, "applied": 1, "waiting": 1, "failed": 0, "drift": 0}
+    assert client.get(f"/api/v1/country-policies/{policy.pk}/").json()["sync"] == told
+    listed = client.get("/api/v1/country-policies/").json()["results"]
+    assert [row["sync"] for row in listed if row["id"] == policy.pk] == [told]
+
+
+def test_a_clone_is_a_policy_of_its_own(workspace):
+    policy = make_policy(workspace, name="Desk", inbound=None)
+    client = client_of(workspace)
+
+    made = client.post(f"/api/v1/country-policies/{policy.pk}/clone/", {"name": "Copy"}, format="json")
+
+    assert (made.status_code, made.json()["name"], made.json()["revision"]) == (201, "Copy", 1)
+    assert made.json()["inbound"]["mode"] == "unrestricted"
+    again = client.post(f"/api/v1/country-policies/{policy.pk}/clone/", {"name": "Copy"}, format="json")
+    assert_problem(again, 422, "name")

@@ -1,0 +1,112 @@
+"""The sync in a sentence: what is in order, what waits, what somebody has to look at."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from policies.models import SyncTarget
+from policies.sync.figures import Figures
+
+State = SyncTarget.State
+LONGEST_ERROR = 140
+
+
+def tone(figures: Figures) -> str:
+    """As components/_sentence.html has them."""
+    if figures.key_refused_at or figures.states[State.FAILED] or figures.states[State.DRIFT] or figures.missing:
+        return "danger"
+    if not figures.total:
+        return "unknown"
+    if figures.in_trouble or figures.flagged or figures.breaker.state == "open":
+        return "warning"
+    return "notice" if figures.waiting else "quiet"
+
+
+def sentence(figures: Figures) -> str:
+    if not figures.total:
+        return "No phone numbers yet, so there is nothing to bring to UponAI."
+    parts = _parts(figures)
+    if not parts:
+        if figures.total == 1:
+            return "The one number is as UponAI has it."
+        return f"All {figures.total:,} numbers are as UponAI has them."
+    return "; ".join(parts) + "."
+
+
+def detail(figures: Figures) -> str:
+    """What stands in the way of all of them; empty where nothing does."""
+    if figures.key_refused_at:
+        return "UponAI refuses the key in use. Nothing is sent until there is another one; edits are kept until then."
+    if figures.disconnected_at:
+        return "The workspace is disconnected: nothing is sent to UponAI."
+    if figures.breaker.until:
+        pause = ago(figures.breaker.until, figures.now)
+        return f"UponAI failed {_times(figures)} in a row. Nothing is sent before the next try {pause}."
+    return ""
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """ "10 min ago" or "in 40 s"."""
+    seconds = (now - at).total_seconds()
+    size = abs(seconds)
+    if size < 1:
+        return "now"
+    unit, length = next((u, n) for u, n in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)) if size >= n)
+    words = f"{int(size // length)} {unit}"
+    return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+def _parts(figures: Figures) -> list[str]:
+    states = figures.states
+    parts = []
+    if failed := states[State.FAILED]:
+        parts.append(
+            f"{failed:,} {_was(failed)} refused by UponAI and {_is(failed)} not tried again by {_itself(failed)}"
+        )
+    if waiting := figures.waiting:
+        parts.append(f"{waiting:,} wait{'s' * (waiting == 1)} for UponAI{_why(figures)}")
+    if drift := states[State.DRIFT]:
+        since = f" {ago(figures.drift_since, figures.now)}" if figures.drift_since else ""
+        parts.append(f"{drift:,} {_was(drift)} changed in UponAI's dashboard{since}")
+    if missing := figures.missing:
+        parts.append(f"{missing:,} {_is(missing)} not listed by UponAI any more")
+    if flagged := figures.flagged:
+        parts.append(f"{flagged:,} appeared at UponAI, and nobody has said yet what {_they(flagged)} may do")
+    return parts
+
+
+def _why(figures: Figures) -> str:
+    said = []
+    if figures.last_error:
+        said.append(f"its last answer: {short(figures.last_error)}")
+    if figures.next_due_at:
+        due = figures.next_due_at
+        said.append("trying now" if due <= figures.now else f"next try {ago(due, figures.now)}")
+    return f" ({', '.join(said)})" if said else ""
+
+
+def short(error: str) -> str:
+    """An error as a part of a sentence: "UponAI answered 503." is "503"."""
+    text = error.strip().rstrip(".").removeprefix("UponAI answered ")
+    return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR].rstrip()}…"
+
+
+def _times(figures: Figures) -> str:
+    failures = figures.connection.failures if figures.connection else 0
+    return f"{failures} time{'s' * (failures != 1)}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _itself(count: int) -> str:
+    return "itself" if count == 1 else "themselves"
+
+
+def _they(count: int) -> str:
+    return "it" if count == 1 else "they"
