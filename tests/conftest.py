@@ -36,12 +36,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _kept_together(item: pytest.Item) -> str:
     """What one process of a parallel run does alone: a file, or all that share one running console."""
+    if "rig" in getattr(item, "fixturenames", ()):
+        return "rig"
     return "browser" if item.get_closest_marker("browser") else str(item.path)
 
 
 def _touches_the_database(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
-    return item.get_closest_marker("django_db") is not None or bool(fixtures & {"db", "transactional_db"})
+    return item.get_closest_marker("django_db") is not None or bool(fixtures & {"db", "transactional_db", "rig"})
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,99 @@
+"""Everything at once: edits while workers and Valkey are killed and UponAI fails in every way it can. Nothing is lost."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.faults.judging import REPAIRED_SECONDS, arrivals, unlawful
+from tests.faults.rig import NIGHTLY, Account, Rig, say, until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(7200 if NIGHTLY else 240)]
+
+EDITS, NUMBERS, KILLS = (10_000, 500, 50) if NIGHTLY else (500, 25, 3)
+EDITING_SECONDS = 900 if NIGHTLY else 14
+SEED = 20261121
+EQUAL_SECONDS = 60
+COUNTRIES = ["US", "CA", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "AT", "CH", "SE", "NO", "DK", "FI", "IE", "PT", "PL"]
+SHARED = ["Shared one", "Shared two"]
+# As long as they may be for the run to be short: the console's own patience is shorter in no case.
+FAULTS = {"rate": 0.2, "seed": SEED, "hold_seconds": 1.5, "drip_seconds": 1.0, "late_seconds": [0.5, 8.0]}
+
+
+@dataclass
+class Chaos:
+    """Which processes die when, in one order for one seed."""
+
+    rig: Rig
+    dice: random.Random
+    started: float = field(default_factory=time.monotonic)
+    killed: int = 0
+    flushed: int = 0
+    stores_killed: int = 0
+
+    def strike(self) -> None:
+        """The next blow, once its time has come."""
+        if time.monotonic() - self.started < (self.killed + 1) * EDITING_SECONDS / (KILLS + 1):
+            return
+        self.killed += 1
+        self.rig.kill_worker(self.dice.choice(self.rig.workers))
+        self.rig.flush_valkey()
+        self.flushed += 1
+        if self.killed % 3 == 0:
+            self.rig.kill_valkey()
+            self.rig.start_valkey()
+            self.stores_killed += 1
+
+
+def _one_edit(account: Account, dice: random.Random) -> None:
+    e164 = dice.choice(account.e164s)
+    lists = {name: sorted(dice.sample(COUNTRIES, dice.randint(1, 6))) for name in ("inbound", "outbound")}
+    verb = dice.choices(("edit", "edit_policy", "assign", "revert", "hold", "lift"), weights=(80, 6, 5, 4, 3, 2))[0]
+    if verb == "edit":
+        account.do("edit", e164=e164, **lists)
+    elif verb == "edit_policy":
+        account.do("edit_policy", name=dice.choice(SHARED), **lists)
+    elif verb == "assign":
+        account.do("assign", e164=e164, name=dice.choice(SHARED))
+    elif verb == "revert":
+        account.do("revert", e164=e164)
+    else:
+        account.do(verb, scope="country", value=dice.choice(COUNTRIES[3:6]))
+
+
+def test_nothing_is_lost_while_everything_fails(rig: Rig) -> None:
+    account, dice = rig.found("kills", numbers=NUMBERS), random.Random(SEED)
+    for place, name in enumerate(SHARED):
+        account.do("share", name=name, e164s=account.e164s[place::3])
+    rig.post("faults", **FAULTS)
+    chaos = Chaos(rig, dice)
+    while account.edits < EDITS or chaos.killed < KILLS:
+        _one_edit(account, dice)
+        chaos.strike()
+        ahead = account.edits / EDITS * EDITING_SECONDS - (time.monotonic() - chaos.started)
+        time.sleep(max(0.0, min(ahead, 1.0)))
+    injected = rig.get("faults")["injected"]
+    rig.post("faults", rate=0)
+
+    equal = account.until_equal(seconds=EQUAL_SECONDS, what="remote equals local")
+    # What UponAI still does late, and what is done about that.
+    time.sleep(FAULTS["late_seconds"][1])
+    until(lambda: not account.apart(), seconds=REPAIRED_SECONDS, what="what was applied late is repaired")
+    found = arrivals(account)
+    say(
+        f"S1: {account.edits} edits on {NUMBERS} numbers, {chaos.killed} workers killed, Valkey flushed "
+        f"{chaos.flushed} and killed {chaos.stores_killed} times; seed {SEED}"
+    )
+    say(f"S1: faults {injected}; {found.changes} changes at UponAI")
+    say(
+        f"S1: remote equals local for {NUMBERS} of {NUMBERS} after {equal:.1f} s; older after newer: "
+        f"{len(found.stale)}; late-applied ones {len(found.late)}, repaired after {max(found.late, default=0):.1f} s at most"
+    )
+    assert found.stale == []
+    assert found.never_repaired == []
+    assert max(found.late, default=0) <= REPAIRED_SECONDS
+    assert unlawful(account) == []
+    assert account.lost() == []
