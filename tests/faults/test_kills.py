@@ -1,4 +1,4 @@
-"""Everything at once: edits while workers and Valkey are killed and UponAI fails in every way it can. Nothing is lost."""
+"""Edits while workers and Valkey are killed and UponAI fails in every way it can. Nothing is lost."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def test_nothing_is_lost_while_everything_fails(rig: Rig) -> None:
     )
     say(f"S1: faults {injected}; {found.changes} changes at UponAI")
     say(
-        f"S1: remote equals local for {NUMBERS} of {NUMBERS} after {equal:.1f} s; older after newer: "
-        f"{len(found.stale)}; late-applied ones {len(found.late)}, repaired after {max(found.late, default=0):.1f} s at most"
+        f"S1: remote equals local for {NUMBERS} of {NUMBERS} after {equal:.1f} s; older after newer: {len(found.stale)}; "
+        f"late-applied ones {len(found.late)}, repaired after {max(found.late, default=0):.1f} s at most"
     )
     assert found.stale == []
     assert found.never_repaired == []

@@ -13,7 +13,7 @@ from accounts.models import AuditEntry
 from accounts.scoping import scoped
 from policies import holds
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
-from policies.sync import drift, push
+from policies.sync import drift, push, schedule
 from policies.uponai.client import UponaiClient, UponaiTrouble
 from tests.factories import make_phone_number, make_workspace, moment
 
@@ -34,7 +34,7 @@ def workspace_at_uponai(in_workspace, uponai):
 
 
 def push_all(clock=moment):
-    return [push.push(pk, clock=clock) for pk in push.due_targets(now=clock())]
+    return [push.push(pk, clock=clock) for pk in schedule.due_targets(now=clock())]
 
 
 def check(workspace, clock=moment):
