@@ -129,9 +129,9 @@ def _claim(sync_target_id: int, *, now: datetime) -> Lease | None:
 def _carry_out(lease: Lease, uponai: UponaiClient, clock: Clock) -> bool:
     try:
         if lease.only_look:
-            number = lease.target.phone_number
-            observed = lists.observed(uponai.get_phone_number(number.e164))
-            if lists.of_json(lease.target.applied).same_as(observed) and not bindings.changes(number, uponai):
+            shown = uponai.get_phone_number(lease.target.phone_number.e164)
+            observed = lists.observed(shown)
+            if _is_still_there(lease.target, observed, shown, uponai):
                 return _confirm(lease, observed, now=clock())
             _note_reversal(lease, observed, now=clock())
         return _settle(lease, _send_and_read_back(lease, uponai, clock), now=clock())
@@ -145,6 +145,13 @@ def _carry_out(lease: Lease, uponai: UponaiClient, clock: Clock) -> bool:
         else:
             _postpone(lease, trouble, now=clock())
     return False
+
+
+def _is_still_there(target: SyncTarget, observed: CountryLists, shown: dict[str, Any], uponai: UponaiClient) -> bool:
+    number = target.phone_number
+    for name in bindings.WEBHOOKS:
+        setattr(number, name, str(shown.get(name) or ""))
+    return lists.of_json(target.applied).same_as(observed) and not bindings.changes(number, uponai)
 
 
 def _send_and_read_back(lease: Lease, uponai: UponaiClient, clock: Clock) -> CountryLists:
