@@ -34,7 +34,7 @@ LONGEST_BLOCK_SECONDS = 15.0
 """Short: one request now and then harms nobody, and a provider that is back is to be noticed soon."""
 PROBE_SECONDS = 30.0
 """Longer than a request can take; whoever died with the probe is not waited for."""
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 5
 """Nobody waits longer for a place in the budget."""
 CATCHING_UP = timedelta(seconds=0.2)
 """So late a request may leave without its place being lost."""
@@ -79,7 +79,7 @@ def client(workspace_id: int, *, clock: Clock = timezone.now) -> Iterator[Uponai
     Raises Waiting, which is an UponaiTrouble, at once or at any request: then that request was not sent.
     """
     with scoped(workspace_id):
-        key = UponaiKey.objects.filter(verifies_until=None).order_by("-created_at").first()
+        key = _newest_key(workspace_id)
         if key is None:
             raise Waiting(SENTENCES[Standing.NO_KEY])
         line = _Line(workspace_id, key.pk, clock)
@@ -106,7 +106,7 @@ class Said:
 def standing(workspace_id: int, *, now: datetime) -> Said:
     with scoped(workspace_id):
         row = UponaiConnection.objects.filter(workspace_id=workspace_id).first() or UponaiConnection()
-        newest = UponaiKey.objects.filter(verifies_until=None).order_by("-created_at").first()
+        newest = _newest_key(workspace_id)
     found = Standing.NO_KEY if newest is None else _standing(row, newest.pk, now)
     until = row.blocked_until if found is Standing.BLOCKED else None
     return Said(found, SENTENCES.get(found, ""), until)
@@ -154,6 +154,12 @@ def note_trouble(workspace_id: int, sentence: str, *, now: datetime) -> None:
     with scoped(workspace_id):
         of(workspace_id)
         UponaiConnection.objects.filter(workspace_id=workspace_id).update(last_trouble=sentence, last_trouble_at=now)
+
+
+def _newest_key(workspace_id: int) -> UponaiKey | None:
+    rows = UponaiKey.objects.filter(workspace_id=workspace_id, verifies_until=None)
+    newest: UponaiKey | None = rows.order_by("-created_at").first()
+    return newest
 
 
 def _standing(row: UponaiConnection, key: uuid.UUID, now: datetime) -> Standing:

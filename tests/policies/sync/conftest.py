@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.factories import UPONAI_KEY
+from tests.policies.sync.provider import Provider, serve
 from tests.sandbox.conftest import Sandbox
 
 
@@ -21,3 +22,14 @@ def uponai(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> It
     settings.UPONAI_API_URL = sandbox.url
     yield sandbox
     sandbox.kill()
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[Provider]:
+    """An UponAI that answers as it is told."""
+    provider = Provider()
+    server = serve(provider)
+    settings.UPONAI_API_URL = f"http://127.0.0.1:{server.server_port}"
+    yield provider
+    server.shutdown()
+    server.server_close()
