@@ -43,6 +43,7 @@ RESOURCES = [
     "subjects",
     "sync",
     "trusted",
+    "uponai",
     "usage",
     "workspace",
 ]

@@ -65,6 +65,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         "Workspace",
         (
+            ("UponAI", "link", "admin:policies_uponaiconnection_changelist", "", "policies.view_uponaiconnection"),
             ("Settings", "tune", "admin:accounts_workspace_changelist", "", "accounts.view_workspace"),
             ("Members", "group", "admin:accounts_membership_changelist", "", "accounts.view_membership"),
             ("API tokens", "token", "admin:accounts_apitoken_changelist", "", "accounts.view_apitoken"),

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from accounts import audit
-from accounts.audit import Acting
+from accounts.audit import Acting, Note
 from accounts.models import Workspace
 from accounts.workspaces import bump_snapshot, taking_turns
 from policies.answering import url_problem, without_secrets
@@ -159,6 +159,7 @@ def _carry_out(workspace: Workspace, asked: Asked, action: str, *, acting_user: 
     if not e164s:
         return
     rows = {row.e164: row for row in PhoneNumber.objects.all() if row.e164 in set(e164s)}
+    notes = []
     for change in asked.changed:
         row = rows[change.phone_number]
         before = {name: without_secrets(getattr(row, name)) for name in bindings.WEBHOOKS}
@@ -167,15 +168,8 @@ def _carry_out(workspace: Workspace, asked: Asked, action: str, *, acting_user: 
         wanted = bindings.wanted_webhooks(row, workspace.endpoint)
         after = {name: without_secrets(url or "") for name, url in wanted.items()}
         chained = {name: without_secrets(getattr(row, name)) for name in bindings.WEBHOOKS.values()}
-        audit.record(
-            workspace_id=workspace.pk,
-            action=action,
-            subject=row,
-            acting_user=acting_user,
-            now=now,
-            before=before,
-            after={**after, **chained},
-        )
+        notes.append(Note(action, row, before=before, after={**after, **chained}))
+    audit.record_all(workspace_id=workspace.pk, notes=notes, acting_user=acting_user, now=now)
     PhoneNumber.objects.bulk_update(rows.values(), CHANGED, batch_size=ROWS_AT_ONCE)
     make_due(due_rows(rows.values()), now=now)
     bump_snapshot(workspace.pk)

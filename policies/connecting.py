@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 
 from accounts import audit, workspaces
 from accounts.audit import Acting
@@ -22,11 +22,12 @@ from accounts.countries import name_of
 from accounts.models import UponaiKey, Workspace
 from accounts.scoping import scoped, unscoped
 from accounts.workspaces import bump_snapshot, set_uponai_key, taking_turns
-from policies import asking, bells
+from policies import asking
 from policies.changes import make_due
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
 from policies.rules_input import Refused
 from policies.sync import bindings, lists
+from policies.sync import connection as sync_connection
 from policies.uponai.client import NOT_FOUND, UNAUTHORISED, UponaiClient, UponaiTrouble
 
 SHORTEST_KEY: Final = 8
@@ -98,9 +99,6 @@ def adopt_key(
         facts = {
             "org_id": account.org_id,
             "org_name": account.org_name,
-            "key_refused_at": None,
-            "failures": 0,
-            "blocked_until": None,
             "disconnect_asked_at": None,
             "disconnected_at": None,
         }
@@ -109,6 +107,7 @@ def adopt_key(
         UponaiConnection.objects.filter(pk=connection.pk).update(**facts)
         if again:
             _want_everything_again(now=now)
+        sync_connection.key_replaced(workspace.pk, now=now)
         audit.record(
             workspace_id=workspace.pk,
             action="workspace.connect",
@@ -117,7 +116,6 @@ def adopt_key(
             now=now,
             after={"org_id": account.org_id, "org_name": account.org_name, "numbers": account.numbers},
         )
-        transaction.on_commit(lambda: bells.ring("policies.tasks.sweep_sync_targets"))
 
 
 def check(key: Any) -> Account:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zoneinfo
-from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -24,9 +23,7 @@ from accounts.admin.rule_fields import LimitsField
 from accounts.middleware import SESSION_KEY
 from accounts.models import ApiToken, Membership, UponaiKey, Workspace
 
-SHORTEST_KEY = 8
 LIMITS_MEAN = "For every number and key. What a country policy or a public key says itself comes before these."
-OVERLAPS = {"0": timedelta(0), "1": timedelta(hours=1), "24": timedelta(hours=24)}
 
 
 def time_zone_choices() -> list[tuple[str, str]]:
@@ -146,7 +143,6 @@ class WorkspaceAdmin(ConsoleAdmin):
                 "uponai_keys": UponaiKey.objects.order_by("-created_at")[:5],
                 "key_leaks": leaks.open_leaks()[:5],
                 "webhooks": {"inbound": f"{hooks}/inbound", "events": f"{hooks}/events"},
-                "may_set_key": user.has_perm("accounts.change_uponaikey"),
             }
         if user.has_perm("accounts.view_membership"):
             context["members"] = Membership.objects.select_related("user").order_by("user__email")
@@ -158,23 +154,8 @@ class WorkspaceAdmin(ConsoleAdmin):
 
     def own_urls(self) -> list[Any]:
         return [
-            ("<int:object_id>/uponai-key/", "uponai_key", self.uponai_key_view),
             ("enter/", "enter", self.enter_view),
         ]
-
-    def uponai_key_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        if request.method != "POST" or not request.user.has_perm("accounts.change_uponaikey"):
-            raise PermissionDenied
-        workspace = self.found(request, object_id)
-        key = request.POST.get("key", "").strip()
-        if len(key) < SHORTEST_KEY or not key.isascii() or any(letter.isspace() for letter in key):
-            messages.error(request, "The UponAI key was not changed: what was entered cannot be a key.")
-            return redirect(self.change_url(workspace))
-        who = acting(request)
-        overlap = OVERLAPS.get(request.POST.get("overlap", ""), OVERLAPS["0"])
-        workspaces.set_uponai_key(workspace=workspace, key=key, old_verifies_until=who["now"] + overlap, **who)
-        messages.success(request, f"The key ending in {key[-4:]} is in use from now on.")
-        return redirect(self.change_url(workspace))
 
     def enter_view(self, request: HttpRequest) -> HttpResponse:
         """Works in another of one's workspaces from now on."""

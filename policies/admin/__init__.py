@@ -1,3 +1,12 @@
 """The console's pages about phone numbers, the policies they follow, what stands beside these, and what was decided."""
 
-from policies.admin import country_policies, decisions, holds, list_entries, opens, phone_numbers, sync_page  # noqa: F401
+from policies.admin import (  # noqa: F401
+    connections,
+    country_policies,
+    decisions,
+    holds,
+    list_entries,
+    opens,
+    phone_numbers,
+    sync_page,
+)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from accounts.models import Workspace
-from policies import answering, closing
+from policies import answering, closing, reached
 from policies.gate import chaining
 from policies.models import PhoneNumber
 from policies.rules_input import Refused
@@ -35,9 +35,22 @@ def facts(number: PhoneNumber, *, now: datetime, may_change: bool) -> dict[str, 
         "modes": PhoneNumber.Mode.choices,
         "record": chaining.record_of(number.workspace_id, number.e164, now=now) if is_chained else None,
         "is_chained": is_chained,
+        "asked": asked(number),
+        "reached": reached.newest(number.e164),
         "transfers": TRANSFERS,
         "down": when_down(number),
     }
+
+
+def asked(number: PhoneNumber) -> str:
+    """Whom UponAI asks about its calls, and whether that is on its way to be otherwise."""
+    endpoint = bindings.endpoint_of(number.workspace_id)
+    if number.asks_console and not bindings.is_ours(number.inbound_webhook_url, endpoint):
+        return "UponAI is to ask this console about calls and messages; that is on its way."
+    if bindings.is_ours(number.inbound_webhook_url, endpoint):
+        return "UponAI asks this console about calls."
+    other = answering.without_secrets(number.inbound_webhook_url) or "no webhook"
+    return f"UponAI asks {other} about calls, so the console judges none of them."
 
 
 def when_down(number: PhoneNumber) -> dict[str, str]:

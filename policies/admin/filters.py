@@ -37,6 +37,20 @@ class CodeFilter(DropdownFilter):
         return queryset.filter(**{self.field: self.value()}) if self.value() else queryset
 
 
+class FlaggedFilter(DropdownFilter):
+    """Numbers that appeared at UponAI and wait for somebody to say what they may do."""
+
+    title, parameter_name = "waiting to be confirmed", "flagged"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Waiting"), ("no", "Not waiting")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(flagged_since__isnull=self.value() == "no")
+
+
 class VerdictFilter(CodeFilter):
     title, field, parameter_name = "verdict", "verdict", "verdict__exact"
 

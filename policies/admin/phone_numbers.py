@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -18,15 +17,14 @@ from unfold.decorators import display
 
 from accounts.admin.base import ConsoleAdmin, acting, is_htmx
 from accounts.admin.display import countries_cell, panel_url, phone_cell, phone_facts, searched_digits
-from accounts.workspaces import NoUponaiKey
-from policies import actions
+from policies import actions, flagged
 from policies.actions import Refused, StaleEdit
 from policies.admin import answering_page
 from policies.admin import phone_number_page as page
 from policies.admin.country_input import in_words, options, understood
+from policies.admin.filters import FlaggedFilter
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
-from policies.sync import importing, push
-from policies.uponai.client import UponaiTrouble
+from policies.sync import push
 
 LAST_ONE = (
     "A list cannot be empty: UponAI reads an empty list as “every country”. Add the country you want first, "
@@ -53,14 +51,14 @@ class Outcome:
 class PhoneNumberAdmin(ConsoleAdmin):
     list_display = ("number", "nickname", "may_be_called_from", "may_call", "follows", "at_uponai")
     list_display_links = ("number",)
-    list_filter = (("sync_target__state", ChoicesCheckboxFilter), ("policy", RelatedDropdownFilter))
+    list_filter = (("sync_target__state", ChoicesCheckboxFilter), ("policy", RelatedDropdownFilter), FlaggedFilter)
     list_filter_submit = True
     list_select_related = ("policy__current_revision", "sync_target")
     empty_words = {
         "icon": "dialpad",
         "title": "No phone numbers yet",
         "text": "Your numbers at UponAI would be here, each with the countries it may be called from and may call. "
-        "Enter the UponAI key in the settings, then import them.",
+        "Connect to UponAI on the page of that name, then import them.",
     }
     list_before_template = "policies/phone_number_list_before.html"
     search_fields = ("e164", "nickname")
@@ -109,13 +107,13 @@ class PhoneNumberAdmin(ConsoleAdmin):
     def own_urls(self) -> list[Any]:
         one = "<int:object_id>/"
         return [
-            ("import/", "import", self.import_view),
             (one + "countries/", "countries", self.countries_view),
             (one + "nickname/", "nickname", self.nickname_view),
             (one + "policy/", "policy", self.policy_view),
             (one + "answering/", "answering", self.answering_view),
             (one + "when-down/", "when_down", self.when_down_view),
             (one + "retry/", "retry", self.retry_view),
+            (one + "confirm/", "confirm", self.confirm_view),
             (one + "sync-state/", "sync_state", self.sync_state_view),
             (one + "sync-facts/", "sync_facts", self.sync_facts_view),
         ]
@@ -309,20 +307,11 @@ class PhoneNumberAdmin(ConsoleAdmin):
         push.retry(sync_target=target, **acting(request))
         return self._answer(request, number, Outcome("It is tried again now.", "quiet", "retry"))
 
-    def import_view(self, request: HttpRequest) -> HttpResponse:
-        if request.method != "POST" or not self.has_change_permission(request):
-            raise PermissionDenied
-        try:
-            report = importing.import_numbers(workspace=request.workspace, **acting(request))  # type: ignore[attr-defined]
-        except (UponaiTrouble, NoUponaiKey) as trouble:
-            messages.error(request, f"Nothing was imported. {trouble}")
-        else:
-            gone = f" {report.missing} are no longer listed by UponAI." if report.missing else ""
-            messages.success(
-                request,
-                f"UponAI has {report.found} numbers: {report.added} new here, {report.changed} changed.{gone}",
-            )
-        return redirect("admin:policies_phonenumber_changelist")
+    def confirm_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        number = self._loaded_to_change(request, object_id)
+        done = flagged.confirm(phone_number=number, **acting(request))
+        text = "It may stay as it is." if done else "Somebody has said so already."
+        return self._answer(request, number, Outcome(text, "quiet" if done else "notice", "confirm"))
 
     # --- Parts that the page fetches ------------------------------------------------------------------
 

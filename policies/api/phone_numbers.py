@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from accounts.api.inputs import Text, WholeNumber, filter_set, one_of
 from accounts.api.problems import Unprocessable
-from policies import actions, answering, closing
+from policies import actions, answering, closing, flagged
 from policies.actions import KEEP
 from policies.api.drift import DriftActions
 from policies.api.edits import WAIT, Confirmed, CountryList, refusals, wait_until_synced, wait_wanted
@@ -66,6 +66,10 @@ class PhoneNumberSerializer(serializers.Serializer):
         allow_blank=True, help_text="Your own inbound webhook, asked behind the console's with the same bytes."
     )
     chained_sms_webhook_url = serializers.CharField(allow_blank=True, help_text="The same for SMS.")
+    asks_console = serializers.BooleanField(help_text="UponAI is to ask this console about its calls and messages.")
+    flagged_since = serializers.DateTimeField(
+        allow_null=True, help_text="It appeared at UponAI, and nobody has said yet what it may do; see confirm."
+    )
     sync = serializers.SerializerMethodField()
     notice = serializers.CharField(
         required=False, help_text="Only in the answer to an edit that gave the number a policy of its own."
@@ -86,7 +90,7 @@ class PhoneNumberSerializer(serializers.Serializer):
 class EditPhoneNumber(Confirmed):
     """Only what is sent is changed."""
 
-    shown_only = ("phone_number", "sync", "notice")
+    shown_only = ("phone_number", "asks_console", "flagged_since", "sync", "notice")
 
     nickname = Text(required=False, allow_blank=True, max_length=120)
     policy = WholeNumber(required=False, min_value=1, help_text="The id of the country policy to follow from now on.")
@@ -121,6 +125,9 @@ class PhoneNumbers(ListModelMixin, DriftActions):
     filterset_class = filter_set(
         "PhoneNumberFilters",
         state=one_of(SyncTarget.State.values, field_name="sync_target__state"),
+        flagged=filters.BooleanFilter(
+            field_name="flagged_since", lookup_expr="isnull", exclude=True, label="Whether it waits to be confirmed."
+        ),
         policy=filters.NumberFilter(field_name="policy_id", label="The id of the policy it follows."),
     )
     cursor_ordering = ("e164",)
@@ -171,6 +178,15 @@ class PhoneNumbers(ListModelMixin, DriftActions):
         if must_wait:
             wait_until_synced(SyncTarget.objects.filter(phone_number=number))
         return self.answer(self.get_object(), **({"notice": edit.notice} if edit.notice else {}))
+
+    @extend_schema(request=None, responses=PhoneNumberSerializer)
+    @action(detail=True, methods=["post"])
+    def confirm(self, request: Request, e164: str) -> Response:
+        """Says that a number that appeared at UponAI may stay as it was found."""
+        number = self.get_object()
+        self.require_match(self.etag_of(number))
+        flagged.confirm(phone_number=number, acting_user=self.token, now=timezone.now())
+        return self.answer(self.get_object())
 
     @extend_schema(request=None, responses=PhoneNumberSerializer)
     @action(detail=True, methods=["post"])

@@ -3,7 +3,18 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from policies.api import blocked_callers, country_policies, decisions, drift, holds, opens, phone_numbers, sync, trusted
+from policies.api import (
+    blocked_callers,
+    country_policies,
+    decisions,
+    drift,
+    holds,
+    opens,
+    phone_numbers,
+    sync,
+    trusted,
+    uponai,
+)
 
 router = SimpleRouter()
 router.register("phone-numbers", phone_numbers.PhoneNumbers, "phone-number")
@@ -19,5 +30,10 @@ urlpatterns = [
     path("sync/", sync.SyncSummary.as_view(), name="sync"),
     path("sync/check/", drift.SyncCheck.as_view(), name="sync-check"),
     path("brake/", holds.Brake.as_view(), name="brake"),
+    path("uponai/", uponai.Connection.as_view(), name="uponai"),
+    path("uponai/connect/", uponai.ConnectView.as_view(), name="uponai-connect"),
+    path("uponai/import/", uponai.ImportView.as_view(), name="uponai-import"),
+    path("uponai/webhooks/", uponai.WebhooksView.as_view(), name="uponai-webhooks"),
+    path("uponai/disconnect/", uponai.DisconnectView.as_view(), name="uponai-disconnect"),
     *router.urls,
 ]

@@ -112,7 +112,7 @@ def _as(at_uponai: CountryLists, wanted: CountryLists) -> dict[str, Any]:
 def _other_bindings(number: PhoneNumber, item: Mapping[str, Any], endpoint: str) -> list[str]:
     """What UponAI does with this number's calls beside its lists, where the console has a say in it."""
     others = []
-    if number.asks_console and not bindings.is_ours(item.get("inbound_webhook_url"), endpoint):
+    if bindings.webhooks_differ(number, item, endpoint):
         others.append(OTHER_WEBHOOK)
     if number.closed_when_down and read_bindings(item):
         others.append(BOUND_AGENTS)

@@ -20,7 +20,7 @@ from accounts.models import Workspace
 from accounts.scoping import scoped, unscoped
 from policies import bells, held
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
-from policies.sync import importing, lists
+from policies.sync import bindings, importing, lists
 from policies.sync.comparing import Compared, compare
 from policies.uponai import payloads
 from policies.uponai.client import UponaiClient, UponaiTrouble
@@ -31,7 +31,7 @@ AFTER_TROUBLE = timedelta(minutes=2)
 LEASE = timedelta(minutes=2)
 """Taken anew with every page, which takes seconds."""
 TASK = "policies.tasks.check_drift"
-FACTS = ("number_type", "inbound_agents", "outbound_agents", "inbound_webhook_url", "missing_since")
+FACTS = ("number_type", "inbound_agents", "outbound_agents", *bindings.WEBHOOKS, "missing_since")
 STATES = ("state", "due_at", "attempts", "error", "drift_since", "reasserted_at", "observed", "verified_at")
 
 Clock = Callable[[], datetime]

@@ -6,7 +6,7 @@ The first import takes every number as it was found. What appears later becomes 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -53,11 +53,14 @@ class ImportReport:
     back: int = 0
     flagged: int = 0
 
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
 
 def preview_import(*, workspace: Workspace) -> ImportPlan:
     """What an import would change now. Raises UponaiTrouble, NoUponaiKey."""
     numbers = read_numbers(workspace.pk)
-    return import_plan.compare(workspace, numbers)
+    return import_plan.compare(Workspace.objects.get(pk=workspace.pk), numbers)
 
 
 def import_numbers(*, workspace: Workspace, acting_user: Acting, now: datetime) -> ImportReport:
@@ -144,13 +147,6 @@ def _tell(workspace: Workspace, report: ImportReport, *, acting_user: Acting, no
         subject=workspace,
         acting_user=acting_user,
         now=now,
-        after={
-            "found": report.found,
-            "added": report.added,
-            "changed": report.changed,
-            "missing": report.missing,
-            "back": report.back,
-            "flagged": report.flagged,
-        },
+        after=report.as_dict(),
     )
     transaction.on_commit(lambda: bells.publish_snapshot(workspace.pk, version))

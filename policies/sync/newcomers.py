@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts import audit
-from accounts.audit import Acting
+from accounts.audit import Acting, Note
 from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
 from accounts.models import User, Workspace
 from accounts.models.people import NewNumbers
@@ -133,16 +133,16 @@ def _own_policies(
     for policy, revision in zip(policies, revisions, strict=True):
         policy.current_revision = revision
     CountryPolicy.objects.bulk_update(policies, ["current_revision"], batch_size=200)
-    for policy, revision in zip(policies, revisions, strict=True):
-        audit.record(
-            workspace_id=workspace.pk,
-            action="country_policy.create",
-            subject=policy,
-            acting_user=acting_user,
-            now=now,
+    notes = [
+        Note(
+            "country_policy.create",
+            policy,
             after={"revision": 1, "inbound": revision.inbound, "outbound": revision.outbound},
             reason=AS_FOUND,
         )
+        for policy, revision in zip(policies, revisions, strict=True)
+    ]
+    audit.record_all(workspace_id=workspace.pk, notes=notes, acting_user=acting_user, now=now)
     return {number.phone_number: policy for number, policy in zip(numbers, policies, strict=True)}
 
 
@@ -192,12 +192,12 @@ def _sync_targets(
 
 
 def _audit_newcomers(rows: Sequence[PhoneNumber], *, acting_user: Acting, now: datetime) -> None:
-    for row in rows:
-        audit.record(
-            workspace_id=row.workspace_id,
-            action="phone_number.appear",
-            subject=row,
-            acting_user=acting_user,
-            now=now,
+    notes = [
+        Note(
+            "phone_number.appear",
+            row,
             after={"policy": row.policy.name, "flagged": row.flagged_since is not None, "found": row.found},
         )
+        for row in rows
+    ]
+    audit.record_all(workspace_id=rows[0].workspace_id, notes=notes, acting_user=acting_user, now=now)

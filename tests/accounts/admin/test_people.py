@@ -110,26 +110,6 @@ def test_a_bad_setting_is_refused_beside_its_field(owner, in_workspace, change, 
     assert Workspace.objects.get(pk=in_workspace.pk).name == in_workspace.name
 
 
-def test_the_uponai_key_is_replaced_and_never_shown(owner, in_workspace):
-    where = reverse("admin:accounts_workspace_uponai_key", args=[in_workspace.pk])
-
-    response = owner.post(where, {"key": "key_very_secret_9876", "overlap": "24"})
-
-    page = owner.get(settings_page(in_workspace)).content.decode()
-    assert workspaces.uponai_key(in_workspace.pk) == "key_very_secret_9876"
-    assert "9876" in messages_of(response)
-    assert "9876" in page
-    assert "key_very_secret" not in page
-    assert UponaiKey.objects.exclude(verifies_until=None).count() == 1
-
-
-@pytest.mark.parametrize("key", ["", "short", "two words here"])
-def test_what_cannot_be_a_key_is_not_stored(owner, in_workspace, key):
-    owner.post(reverse("admin:accounts_workspace_uponai_key", args=[in_workspace.pk]), {"key": key})
-
-    assert workspaces.uponai_key(in_workspace.pk) == factories.UPONAI_KEY
-
-
 @pytest.mark.parametrize("role", [role for role in Role if role != Role.OWNER])
 def test_only_owners_change_settings_and_see_the_webhook_addresses(in_workspace, role):
     client = signed_in(in_workspace, role)
@@ -137,14 +117,13 @@ def test_only_owners_change_settings_and_see_the_webhook_addresses(in_workspace,
     page = client.get(settings_page(in_workspace))
     posts = [
         client.post(settings_page(in_workspace), SETTINGS),
-        client.post(reverse("admin:accounts_workspace_uponai_key", args=[in_workspace.pk]), {"key": "key_new_one"}),
         client.post(reverse(TOKENS + "add"), {"name": "x", "scopes": ["*"]}),
         client.post(reverse(MEMBERS + "add"), {"email": "a@example.com", "role": "owner"}),
     ]
 
     assert page.status_code == 200
     assert in_workspace.endpoint not in page.content.decode()
-    assert [response.status_code for response in posts] == [403] * 4
+    assert [response.status_code for response in posts] == [403] * 3
 
 
 def test_another_workspaces_settings_do_not_exist(owner):

@@ -292,7 +292,7 @@ def test_who_may_only_look_sees_the_page_without_buttons_and_cannot_post(in_work
         in_place(client, address("nickname", number), nickname="x", version=actions.version_of(number)),
         in_place(client, address("policy", number), policy="1", version=actions.version_of(number)),
         in_place(client, address("retry", number)),
-        client.post(reverse("admin:policies_phonenumber_import")),
+        client.post(reverse("admin:policies_uponaiconnection_import")),
     ]
 
     assert page.status_code == 200
@@ -355,7 +355,7 @@ def test_the_list_offers_neither_adding_nor_deleting(editor, number):
 
 
 def test_an_import_that_fails_says_why(in_workspace):
-    response = signed_in(in_workspace).post(reverse("admin:policies_phonenumber_import"))
+    response = signed_in(in_workspace).post(reverse("admin:policies_uponaiconnection_import"))
 
     assert response.status_code == 302
     assert messages_of(response).startswith("Nothing was imported.")
