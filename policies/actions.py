@@ -2,6 +2,7 @@
 
 Each verb writes the revision, the audit entry and the due rows of the sync in one transaction; once that is
 committed, the gate is told and the worker is rung. Losing the bell only delays: the rows are the schedule.
+What widens may need a second person: then `widening.NeedsApproval` undoes it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from policies import answering
 from policies.changes import make_due, tell
 from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
 from policies.rules_input import KEEP, FieldProblem, Refused, country_list_rules, direction_rules
+from policies.wishes import Asking
 
 __all__ = [
     "KEEP",
@@ -97,9 +99,11 @@ def edit_phone_number(
         if (inbound, outbound) == (current.inbound, current.outbound):
             return Edit(number, "", renamed)
         notice = _fork_if_shared(number, acting_user=acting_user, now=now)
-        _add_revision(
-            number.policy, inbound=inbound, outbound=outbound, reason=reason, acting_user=acting_user, now=now
-        )
+        rules = {"inbound": inbound, "outbound": outbound}
+        _add_revision(number.policy, reason=reason, acting_user=acting_user, now=now, **rules)
+        given = {"nickname": nickname, "inbound_countries": inbound_countries, "outbound_countries": outbound_countries}
+        given["confirm_unrestricted"] = confirm_unrestricted
+        Asking(acting_user=acting_user, now=now).to_edit_number(number, current, rules, given, reason)
     return Edit(number, notice, True)
 
 
@@ -125,6 +129,8 @@ def create_country_policy(
         policy = CountryPolicy(workspace_id=workspace_id, name=_checked_name(name), created_at=now)
         policy.save()
         _add_revision(policy, reason=reason, acting_user=acting_user, now=now, **rules)
+        given = {"inbound": inbound, "outbound": outbound, "confirm_unrestricted": confirm_unrestricted}
+        Asking(acting_user=acting_user, now=now).to_create_policy(policy, rules, given, reason)
     return policy
 
 
@@ -155,7 +161,10 @@ def edit_country_policy(
             _rename_policy(policy, name, acting_user=acting_user, now=now)
         if rules == {"inbound": current.inbound, "outbound": current.outbound}:
             return current
-        return _add_revision(policy, reason=reason, acting_user=acting_user, now=now, **rules)
+        revision = _add_revision(policy, reason=reason, acting_user=acting_user, now=now, **rules)
+        given = {"name": name, "inbound": inbound, "outbound": outbound, "confirm_unrestricted": confirm_unrestricted}
+        Asking(acting_user=acting_user, now=now).to_edit_policy(policy, current, rules, given, reason)
+        return revision
 
 
 def edited_rules(
@@ -180,7 +189,8 @@ def revert_country_policy(
         earlier = PolicyRevision.objects.filter(policy=policy, number=revision_number).first()
         if earlier is None:
             raise Refused.one("revision", "not_found", f"This policy has no revision {revision_number}.")
-        return _add_revision(
+        current = _current(policy)
+        revision = _add_revision(
             policy,
             inbound=earlier.inbound,
             outbound=earlier.outbound,
@@ -188,6 +198,8 @@ def revert_country_policy(
             acting_user=acting_user,
             now=now,
         )
+        Asking(acting_user=acting_user, now=now).to_revert_policy(policy, current, earlier, reason)
+        return revision
 
 
 def assign_country_policy(
@@ -212,12 +224,13 @@ def assign_country_policy(
             before={"policy": before.name},
             after={"policy": policy.name},
         )
+        Asking(acting_user=acting_user, now=now).to_assign_policy(number, before)
 
 
 def make_default(*, policy: CountryPolicy, acting_user: Acting, now: datetime) -> None:
     """Makes this the policy that numbers follow which appear at UponAI later."""
     with taking_turns(policy.workspace_id):
-        before = CountryPolicy.objects.filter(is_default=True).first()
+        before = CountryPolicy.objects.select_related("current_revision").filter(is_default=True).first()
         CountryPolicy.objects.filter(is_default=True).update(is_default=False)
         CountryPolicy.objects.filter(pk=policy.pk).update(is_default=True)
         tell(
@@ -229,6 +242,7 @@ def make_default(*, policy: CountryPolicy, acting_user: Acting, now: datetime) -
             before={"default": before.name if before else None},
             after={"default": policy.name},
         )
+        Asking(acting_user=acting_user, now=now).to_make_default(_locked_policy(policy.pk), before)
 
 
 def _locked_number(phone_number: PhoneNumber) -> PhoneNumber:

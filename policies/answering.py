@@ -15,6 +15,7 @@ from accounts.workspaces import taking_turns
 from policies.changes import tell
 from policies.models import PhoneNumber
 from policies.rules_input import KEEP, FieldProblem, Refused
+from policies.wishes import Asking
 
 URL_FIELDS: Final = ("chained_webhook_url", "chained_sms_webhook_url")
 FIELDS: Final = ("mode", "guarded_agent", *URL_FIELDS)
@@ -56,6 +57,8 @@ def edit_answering(
             before={name: without_secrets(before[name]) for name in changed},
             after={name: without_secrets(value) for name, value in changed.items()},
         )
+        if changed.get("mode") == PhoneNumber.Mode.OBSERVING:
+            Asking(acting_user=acting_user, now=now).to_observe_number(number)
     return True
 
 

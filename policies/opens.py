@@ -6,21 +6,32 @@ the audit entry, and UponAI's lists.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import models
 
 from accounts import audit
 from accounts.audit import Acting
 from accounts.scoping import current_workspace_id
 from accounts.workspaces import taking_turns
+from policies import widening
 from policies.changes import make_lists_due, tell
 from policies.ending import settle_each
+from policies.engine.names import Direction
+from policies.engine.numbers import understand
+from policies.engine.prefixes import countries_of
+from policies.engine.widenings import EVERY_COUNTRY
 from policies.exception_input import Wanted
 from policies.held import opens_lists
-from policies.models import Open
+from policies.models import Hold, Open
 from policies.open_input import wanted_open
+from policies.widening import Wish
 
-__all__ = ["close", "open_temporarily", "settle_expired"]
+__all__ = ["close", "ending_soon", "ends_soon", "open_temporarily", "settle_expired"]
+
+WARNED_BEFORE: Final = timedelta(hours=1)
+"""So long before its end an open counts as ending soon."""
 
 
 def open_temporarily(
@@ -54,8 +65,13 @@ def open_temporarily(
             _settle(present, now=now)
             present = None
         if present is None:
-            return _begin(wanted, acting_user=acting_user, now=now)
-        return _extend(present, wanted, acting_user=acting_user, now=now)
+            open_, longer = _begin(wanted, acting_user=acting_user, now=now), True
+        else:
+            longer = wanted.expires_at > present.expires_at
+            open_ = _extend(present, wanted, acting_user=acting_user, now=now)
+        if longer:
+            _ask(open_, wanted, acting_user=acting_user, now=now)
+        return open_
 
 
 def close(*, open_: Open, acting_user: Acting, now: datetime) -> Open:
@@ -75,6 +91,41 @@ def close(*, open_: Open, acting_user: Acting, now: datetime) -> Open:
 def settle_expired(*, now: datetime) -> int:
     """Carries the end of every open through that has run out. Answers how many."""
     return settle_each(lambda: Open.objects.filter(settled_at=None), _settle, now=now)
+
+
+def ending_soon(now: datetime) -> models.QuerySet[Open]:
+    """The opens of the current workspace that end within the time in which somebody should be told."""
+    return Open.objects.filter(settled_at=None, expires_at__gt=now, expires_at__lte=now + WARNED_BEFORE)
+
+
+def ends_soon(open_: Open, now: datetime) -> bool:
+    return open_.is_in_force(now) and open_.expires_at <= now + WARNED_BEFORE
+
+
+def countries_let_through(open_: Open | Wanted) -> frozenset[str]:
+    """Where the other side may be. A key, an address, an end user or a number of ours reaches everywhere."""
+    if open_.scope == Hold.Scope.COUNTRY:
+        return frozenset({open_.value})
+    if open_.scope == Hold.Scope.PEER:
+        country = understand(open_.value, role="destination").country
+        return frozenset({country} if country else ())
+    if open_.scope == Hold.Scope.PREFIX:
+        return countries_of(open_.value)
+    return EVERY_COUNTRY
+
+
+def _ask(open_: Open, wanted: Wanted, *, acting_user: Acting, now: datetime) -> None:
+    """Whether it needs a second person. Raises NeedsApproval."""
+    what = f"{open_.get_scope_display()} {open_.value}".strip()
+    wish = Wish(
+        "open_temporarily",
+        about=f"An open until {open_.expires_at:%Y-%m-%d %H:%M} UTC: {what}",
+        arguments={**wanted.same_thing, "expires_at": open_.expires_at.isoformat(), "reason": wanted.reason},
+        reason=wanted.reason,
+    )
+    directions = (open_.direction,) if open_.direction else tuple(name.value for name in Direction)
+    found = widening.of_countries(countries_let_through(open_), about=what, directions=directions)
+    widening.require(wish, found, acting_user=acting_user, now=now)
 
 
 def _begin(wanted: Wanted, *, acting_user: Acting, now: datetime) -> Open:
