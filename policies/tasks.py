@@ -10,7 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts import keys
-from policies import bells, calls_to_end, connecting, holds, lists, opens, running_calls
+from policies import approvals, bells, calls_to_end, connecting, holds, lists, opens, running_calls
 from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
 from policies.sync import drift, management, schedule
@@ -69,6 +69,7 @@ def sweep_holds(**_: object) -> None:
     now = timezone.now()
     for exceptions in (holds, opens, lists):
         exceptions.settle_expired(now=now)
+    approvals.settle(now=now)
     for hold_id in running_calls.due_holds(now=now):
         bells.ring_end_calls(hold_id)
     for decision_id in calls_to_end.due(now=now):

@@ -1,0 +1,265 @@
+"""Four eyes: what widens into an exposure tier waits, another person carries it out, and nothing gets past the verbs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from accounts.models import ApiToken, AuditEntry, Workspace
+from accounts.roles import Role
+from accounts.scoping import scoped
+from accounts.tokens import find_token
+from policies import actions, answering, approvals, exposure, holds, lists, opens, widening
+from policies.models import CountryPolicy, Open, PhoneNumber, PolicyRevision, ProposedChange, SyncTarget
+from policies.widening import NeedsApproval, Wish
+from tests.factories import make_member, make_phone_number, make_policy, make_token, rules
+
+pytestmark = pytest.mark.django_db
+State = ProposedChange.State
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept():
+    yield
+    exposure.forget()
+
+
+@pytest.fixture
+def careful(workspace):
+    """A workspace that wants a second person from tier T2 on; the test works inside it."""
+    make_policy(workspace, name="Wide", outbound=["US", "NG"])
+    make_policy(workspace, name="Narrow")
+    Workspace.objects.filter(pk=workspace.pk).update(approval_tier="T2")
+    with scoped(workspace.pk):
+        yield Workspace.objects.get(pk=workspace.pk)
+
+
+def policy(name="Narrow"):
+    return CountryPolicy.objects.select_related("current_revision").get(name=name)
+
+
+def outbound(name="Narrow"):
+    return policy(name).current_revision.outbound["countries"]
+
+
+def widen(who, now, countries=("US", "CA", "NG"), **more):
+    return actions.edit_country_policy(
+        policy=policy(), outbound={"countries": list(countries)}, acting_user=who, now=now, **more
+    )
+
+
+def asked(verb, *arguments, **given):
+    """The proposal that the verb asked for."""
+    with pytest.raises(NeedsApproval) as caught:
+        verb(*arguments, **given)
+    return approvals.propose(caught.value)
+
+
+def test_a_widening_changes_nothing_until_another_person_agrees(careful, now):
+    anna, ben = make_member(careful), make_member(careful, Role.POLICY_EDITOR)
+    number = make_phone_number(careful, policy=policy())
+    revisions, entries = PolicyRevision.objects.count(), AuditEntry.objects.count()
+
+    with pytest.raises(NeedsApproval) as caught:
+        widen(anna, now, reason="A customer in Lagos")
+
+    assert outbound() == ["CA", "US"]
+    assert (PolicyRevision.objects.count(), AuditEntry.objects.count()) == (revisions, entries)
+    assert SyncTarget.objects.get(phone_number=number).desired_generation == 1
+    row = approvals.propose(caught.value)
+    assert (row.state, row.proposed_by, row.reason) == (State.AWAITING, anna, "A customer in Lagos")
+    assert row.expires_at == now + timedelta(hours=24)
+    (part,) = row.difference["parts"]
+    assert (part["direction"], part["countries"]) == ("outbound", [{"code": "NG", "tier": "T2"}])
+    assert (part["before"], part["after"]) == (["CA", "US"], ["CA", "NG", "US"])
+
+    approvals.approve(proposal=row, acting_user=ben, now=now, answer="Fine")
+
+    assert outbound() == ["CA", "NG", "US"]
+    assert SyncTarget.objects.get(phone_number=number).desired_generation == 2
+    row.refresh_from_db()
+    assert (row.state, row.decided_by, row.answer) == (State.APPROVED, ben, "Fine")
+    assert AuditEntry.objects.filter(action="proposed_change.approved", actor_id=ben.pk).exists()
+
+
+def test_tells_what_could_be_burnt_before_and_after(careful, now):
+    make_phone_number(careful, policy=policy())
+    make_token(careful)
+
+    row = asked(widen, make_member(careful), now)
+
+    before, after = row.exposure["before_usd_per_hour"], row.exposure["after_usd_per_hour"]
+    assert 0 < before < after
+    assert row.exposure["tiers"] == {"NG": "T2"}
+
+
+@pytest.mark.parametrize(
+    ("tier", "country", "waits"),
+    [
+        ("T1", "NG", False),
+        ("T1", "SO", True),
+        ("T2", "SO", True),
+        ("T2", "DE", False),
+        ("T3", "DE", True),
+        ("", "SO", 0),
+    ],
+)
+def test_asks_from_the_chosen_tier_on(careful, now, tier, country, waits):
+    Workspace.objects.filter(pk=careful.pk).update(approval_tier=tier)
+
+    if waits:
+        asked(widen, None, now, ["US", "CA", country])
+    else:
+        widen(None, now, ["US", "CA", country])
+
+
+def test_narrowing_is_one_person_and_at_once(careful, now):
+    widen(None, now, ["US"])
+    actions.assign_country_policy(
+        phone_number=make_phone_number(careful, outbound=["US"], policy=policy()),
+        policy=policy(),
+        acting_user=None,
+        now=now,
+    )
+    until = now + timedelta(hours=1)
+    hold = holds.impose(
+        workspace_id=careful.pk, scope="workspace", value="", reason="r", expires_at=until, acting_user=None, now=now
+    )
+    holds.lift(hold=hold, acting_user=None, now=now)
+    lists.trust(workspace_id=careful.pk, scope="peer", value="+2348031234567", reason="r", acting_user=None, now=now)
+
+    assert outbound() == ["US"]
+    assert not ProposedChange.objects.exists()
+
+
+def test_every_verb_that_opens_something_asks(careful, now):
+    who = {"acting_user": None, "now": now}
+    number = make_phone_number(careful, policy=policy())
+    with widening.approved():
+        widen(None, now)
+        widen(None, now, ["US"])
+    sure = {"confirm_unrestricted": True, "reason": "r"}
+
+    for wish in (
+        asked(actions.revert_country_policy, policy=policy(), revision_number=2, **who),
+        asked(actions.assign_country_policy, phone_number=number, policy=policy("Wide"), **who),
+        asked(actions.make_default, policy=policy("Wide"), **who),
+        asked(actions.edit_phone_number, phone_number=number, inbound_countries=None, **sure, **who),
+        asked(actions.edit_phone_number, phone_number=number, outbound_countries=["US", "NG"], **who),
+        asked(
+            actions.create_country_policy,
+            workspace_id=careful.pk,
+            name="New",
+            inbound=rules(["US"]),
+            outbound=rules(["NG"]),
+            **who,
+        ),
+        asked(actions.edit_country_policy, policy=policy(), outbound={"class_rules": {"premium_rate": "allow"}}, **who),
+        asked(answering.edit_answering, phone_number=number, mode="observing", **who),
+        asked(
+            opens.open_temporarily,
+            workspace_id=careful.pk,
+            scope="country",
+            value="NG",
+            reason="r",
+            expires_at=now + timedelta(hours=1),
+            **who,
+        ),
+    ):
+        approver = make_member(careful)
+        if wish.verb in ("revert_country_policy", "open_temporarily", "create_country_policy", "make_default"):
+            approvals.approve(proposal=wish, acting_user=approver, now=now)
+            assert wish.verb in approvals.VERBS
+
+    assert Open.objects.get().value == "NG"
+    assert outbound("New") == ["NG"]
+    assert policy("Wide").is_default
+
+
+def test_nobody_agrees_with_themselves_nor_by_a_token_of_theirs(careful, now):
+    anna = make_member(careful)
+    token = find_token(make_token(careful), now=now)
+    ApiToken.objects.filter(pk=token.pk).update(created_by=anna)
+    token.refresh_from_db()
+    row, by_token = asked(widen, anna, now), asked(widen, token, now, ["SO"])
+
+    for mine, who in ((row, anna), (row, token), (by_token, anna), (by_token, token)):
+        with pytest.raises(approvals.NotEntitled):
+            approvals.approve(proposal=mine, acting_user=who, now=now)
+        with pytest.raises(approvals.NotEntitled):
+            approvals.reject(proposal=mine, acting_user=who, now=now)
+
+    assert outbound() == ["CA", "US"]
+    assert approvals.who_could_approve(row, now=now) == []
+    make_member(careful, Role.VIEWER)
+    ben = make_member(careful)
+    assert approvals.who_could_approve(row, now=now) == [str(ben)]
+    with pytest.raises(approvals.NotEntitled):
+        approvals.withdraw(proposal=row, acting_user=ben, now=now)
+    assert approvals.withdraw(proposal=row, acting_user=anna, now=now).state == State.WITHDRAWN
+
+
+def test_a_world_that_moved_makes_it_stale(careful, now):
+    anna, ben = make_member(careful), make_member(careful)
+    row = asked(widen, anna, now)
+    widen(ben, now, ["US"])
+
+    with pytest.raises(approvals.Conflict):
+        approvals.approve(proposal=row, acting_user=ben, now=now)
+
+    row.refresh_from_db()
+    assert (row.state, outbound()) == (State.STALE, ["US"])
+
+
+def test_the_sweep_ends_what_nobody_answered_and_what_was_overtaken(careful, now):
+    anna, ben = make_member(careful), make_member(careful)
+    first, again = asked(widen, anna, now), asked(widen, anna, now)
+    assert first == again
+    overtaken = asked(widen, ben, now, ["SO"])
+
+    assert approvals.settle(now=now) == 0
+    assert approvals.settle(now=now + timedelta(hours=24)) == 2
+    with pytest.raises(approvals.Conflict):
+        approvals.approve(proposal=first, acting_user=ben, now=now)
+    later = asked(widen, anna, now)
+    widen(ben, now, ["CA"])
+    assert approvals.settle(now=now) == 1
+    states = {row.pk: row.state for row in ProposedChange.objects.all()}
+    assert states == {first.pk: State.EXPIRED, overtaken.pk: State.EXPIRED, later.pk: State.STALE}
+
+
+def test_an_open_whose_time_went_by_is_not_opened(careful, now):
+    until = now + timedelta(hours=1)
+    given = {"workspace_id": careful.pk, "scope": "country", "value": "NG", "reason": "r", "expires_at": until}
+    row = asked(opens.open_temporarily, acting_user=None, now=now, **given)
+
+    with pytest.raises(approvals.Conflict, match="future"):
+        approvals.approve(proposal=row, acting_user=make_member(careful), now=now + timedelta(hours=2))
+
+    row.refresh_from_db()
+    assert row.state == State.STALE
+    assert not Open.objects.exists()
+
+
+def test_what_is_done_together_is_one_proposal(careful, now):
+    from accounts.workspaces import taking_turns
+
+    anna = make_member(careful)
+    numbers = [make_phone_number(careful, f"+1415555010{n}", policy=policy()) for n in range(3)]
+    wish = Wish("edit_country_policy", about="A whole file", arguments={"policy": policy().pk})
+
+    with (
+        pytest.raises(NeedsApproval) as caught,
+        taking_turns(careful.pk),
+        widening.together(wish, acting_user=anna, now=now),
+    ):
+        for number in numbers:
+            actions.assign_country_policy(phone_number=number, policy=policy("Wide"), acting_user=anna, now=now)
+        widen(anna, now, ["US", "SO"])
+
+    row = approvals.propose(caught.value)
+    assert set(PhoneNumber.objects.values_list("policy__name", flat=True)) == {"Narrow"}
+    assert row.about == "A whole file"
+    assert [part["count"] for part in row.difference["parts"]] == [3, 1]
+    assert set(row.exposure["tiers"]) == {"NG", "SO"}
