@@ -33,6 +33,7 @@ RESOURCES = [
     "calls",
     "country-policies",
     "decisions",
+    "exposure",
     "gate",
     "holds",
     "kyc-records",

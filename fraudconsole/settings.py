@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "accounts.middleware.CurrentWorkspace",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "policies.middleware.SecondPerson",
 ]
 
 ROOT_URLCONF = "fraudconsole.urls"
@@ -277,7 +278,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "accounts.api.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "accounts.api.problems.as_problem",
+    "EXCEPTION_HANDLER": "policies.api.approvals.as_answer",
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

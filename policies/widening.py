@@ -123,10 +123,6 @@ def approved() -> Iterator[None]:
         _nobody_to_ask.reset(token)
 
 
-as_found = approved
-"""For an import: what UponAI allows already does not become more by being written down."""
-
-
 def between(
     about: str, before: Mapping[str, Mapping[str, Any]] | None, after: Mapping[str, Mapping[str, Any]]
 ) -> list[Widening]:

@@ -4,10 +4,12 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from policies.api import (
+    approvals,
     blocked_callers,
     country_policies,
     decisions,
     drift,
+    exposure,
     holds,
     opens,
     phone_numbers,
@@ -21,6 +23,7 @@ router.register("phone-numbers", phone_numbers.PhoneNumbers, "phone-number")
 router.register("country-policies", country_policies.CountryPolicies, "country-policy")
 router.register("holds", holds.Holds, "hold")
 router.register("opens", opens.Opens, "open")
+router.register("approvals", approvals.Approvals, "approval")
 router.register("trusted", trusted.TrustedEntries, "trusted")
 router.register("blocked-callers", blocked_callers.BlockedCallers, "blocked-caller")
 router.register("decisions", decisions.Decisions, "decision")
@@ -29,6 +32,7 @@ router.register("blocked-calls", decisions.BlockedCalls, "blocked-call")
 urlpatterns = [
     path("sync/", sync.SyncSummary.as_view(), name="sync"),
     path("sync/check/", drift.SyncCheck.as_view(), name="sync-check"),
+    path("exposure/", exposure.ExposureOfWorkspace.as_view(), name="exposure"),
     path("brake/", holds.Brake.as_view(), name="brake"),
     path("uponai/", uponai.Connection.as_view(), name="uponai"),
     path("uponai/connect/", uponai.ConnectView.as_view(), name="uponai-connect"),

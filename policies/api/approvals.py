@@ -1,0 +1,134 @@
+"""REST for what waits for a second person, and the answer of every address whose change does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from accounts.api.inputs import Body, Text, filter_set, one_of
+from accounts.api.problems import as_problem
+from accounts.api.views import ApiViewSet
+from policies import approvals
+from policies.models import ProposedChange
+from policies.widening import NeedsApproval
+
+_PARTS: Final = {
+    "type": "object",
+    "description": "`parts`: what each of them newly lets through, by direction: `countries` with their exposure "
+    "tiers, `others` (kinds of numbers and prefixes), `before` and `after` (null: every country).",
+}
+_FIGURES: Final = {
+    "type": "object",
+    "properties": {
+        "tiers": {"type": "object", "additionalProperties": {"type": "string"}},
+        "before_usd_per_hour": {"type": "number"},
+        "after_usd_per_hour": {"type": "number"},
+    },
+}
+
+
+def as_answer(trouble: Exception, context: Mapping[str, Any]) -> Response:
+    """Set as DRF's EXCEPTION_HANDLER: a change that waits for a second person is kept and answered 202, at whichever
+    address it was asked for. All else is a problem."""
+    if not isinstance(trouble, NeedsApproval):
+        return as_problem(trouble, context)
+    proposal = approvals.propose(trouble)
+    body = {
+        "state": proposal.state,
+        "approval": proposal.pk,
+        "detail": f"{proposal.about}: this waits for a second person. Nothing was changed yet, of this request.",
+        "could_approve": approvals.who_could_approve(proposal, now=timezone.now()),
+        "expires_at": proposal.expires_at.isoformat().replace("+00:00", "Z"),
+    }
+    address = reverse("approval-detail", args=[proposal.pk])
+    return Response(body, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+
+
+class ApprovalSerializer(serializers.ModelSerializer):
+    difference = extend_schema_field(_PARTS)(serializers.JSONField)()
+    exposure = extend_schema_field(_FIGURES)(serializers.JSONField)()
+    proposed_by = serializers.SerializerMethodField()
+    decided_by = serializers.SerializerMethodField(help_text="Null while it waits.")
+    could_approve = serializers.SerializerMethodField(help_text="Who else may answer, while it waits.")
+
+    class Meta:
+        model = ProposedChange
+        fields = (
+            *("id", "state", "verb", "about", "reason", "difference", "exposure", "could_approve"),
+            *("proposed_by", "proposed_at", "expires_at", "decided_by", "decided_at", "answer"),
+        )
+
+    def get_proposed_by(self, row: ProposedChange) -> str:
+        return approvals.proposer_of(row)
+
+    def get_decided_by(self, row: ProposedChange) -> str | None:
+        decided = row.decided_by_id is not None or row.decided_by_token is not None
+        return approvals.decider_of(row) if decided else None
+
+    def get_could_approve(self, row: ProposedChange) -> list[str]:
+        if row.state != ProposedChange.State.AWAITING:
+            return []
+        return approvals.who_could_approve(row, now=timezone.now())
+
+
+class Answer(Body):
+    answer = Text(
+        required=False,
+        allow_blank=True,
+        max_length=approvals.LONGEST_ANSWER,
+        help_text="Why; kept in the audit log and shown to who proposed it.",
+    )
+
+
+class _Refused(APIException):
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.status_code = code
+
+
+class Approvals(RetrieveModelMixin, ListModelMixin, ApiViewSet):
+    """Changes that open something and wait for a second person; the newest first."""
+
+    scope_resource = "approvals"
+    queryset = ProposedChange.objects.select_related("proposed_by", "decided_by")
+    serializer_class = ApprovalSerializer
+    filterset_class = filter_set("ApprovalFilters", state=one_of(ProposedChange.State.values))
+    cursor_ordering = ("-id",)
+
+    @extend_schema(request=Answer, responses=ApprovalSerializer)
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, pk: str) -> Response:
+        """Agrees, and carries it out. 403 for who proposed it; 409 when it does not wait any more, or when what it is
+        about was changed meanwhile."""
+        return self._answered(approvals.approve, Answer.checked(request.data))
+
+    @extend_schema(request=Answer, responses=ApprovalSerializer)
+    @action(detail=True, methods=["post"])
+    def reject(self, request: Request, pk: str) -> Response:
+        """Says no. 403 for who proposed it, who may withdraw it."""
+        return self._answered(approvals.reject, Answer.checked(request.data))
+
+    @extend_schema(request=None, responses=ApprovalSerializer)
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Request, pk: str) -> Response:
+        """Takes it back, by who proposed it."""
+        return self._answered(approvals.withdraw, {})
+
+    def _answered(self, verb: Any, given: dict[str, Any]) -> Response:
+        try:
+            row = verb(proposal=self.get_object(), acting_user=self.token, now=timezone.now(), **given)
+        except approvals.NotEntitled as refusal:
+            raise _Refused(status.HTTP_403_FORBIDDEN, str(refusal)) from None
+        except approvals.Conflict as refusal:
+            raise _Refused(status.HTTP_409_CONFLICT, str(refusal)) from None
+        return self.answer(row)
