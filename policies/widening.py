@@ -27,7 +27,6 @@ __all__ = [
     "Widening",
     "Wish",
     "approved",
-    "as_found",
     "between",
     "of_countries",
     "require",

@@ -46,11 +46,11 @@ def as_answer(trouble: Exception, context: Mapping[str, Any]) -> Response:
     body = {
         "state": proposal.state,
         "approval": proposal.pk,
-        "detail": f"{proposal.about}: this waits for a second person. Nothing was changed yet, of this request.",
+        "detail": f"{proposal.about}: this waits for a second person. Nothing of this request was done yet.",
         "could_approve": approvals.who_could_approve(proposal, now=timezone.now()),
         "expires_at": proposal.expires_at.isoformat().replace("+00:00", "Z"),
     }
-    address = reverse("approval-detail", args=[proposal.pk])
+    address = reverse("api:approval-detail", args=[proposal.pk], request=context["request"])
     return Response(body, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 
 

@@ -1,4 +1,4 @@
-"""Four eyes: what widens into an exposure tier waits, another person carries it out, and nothing gets past the verbs."""
+"""Four eyes: what widens into an exposure tier waits, another person carries it out, and no verb forgets to ask."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from accounts.models import ApiToken, AuditEntry, Workspace
 from accounts.roles import Role
 from accounts.scoping import scoped
 from accounts.tokens import find_token
+from accounts.workspaces import taking_turns
 from policies import actions, answering, approvals, exposure, holds, lists, opens, widening
 from policies.models import CountryPolicy, Open, PhoneNumber, PolicyRevision, ProposedChange, SyncTarget
 from policies.widening import NeedsApproval, Wish
@@ -243,22 +244,18 @@ def test_an_open_whose_time_went_by_is_not_opened(careful, now):
 
 
 def test_what_is_done_together_is_one_proposal(careful, now):
-    from accounts.workspaces import taking_turns
-
     anna = make_member(careful)
     numbers = [make_phone_number(careful, f"+1415555010{n}", policy=policy()) for n in range(3)]
-    wish = Wish("edit_country_policy", about="A whole file", arguments={"policy": policy().pk})
 
-    with (
-        pytest.raises(NeedsApproval) as caught,
-        taking_turns(careful.pk),
-        widening.together(wish, acting_user=anna, now=now),
-    ):
-        for number in numbers:
-            actions.assign_country_policy(phone_number=number, policy=policy("Wide"), acting_user=anna, now=now)
-        widen(anna, now, ["US", "SO"])
+    def everything():
+        wish = Wish("edit_country_policy", about="A whole file", arguments={"policy": policy().pk})
+        with taking_turns(careful.pk), widening.together(wish, acting_user=anna, now=now):
+            for number in numbers:
+                actions.assign_country_policy(phone_number=number, policy=policy("Wide"), acting_user=anna, now=now)
+            widen(anna, now, ["US", "SO"])
 
-    row = approvals.propose(caught.value)
+    row = asked(everything)
+
     assert set(PhoneNumber.objects.values_list("policy__name", flat=True)) == {"Narrow"}
     assert row.about == "A whole file"
     assert [part["count"] for part in row.difference["parts"]] == [3, 1]
