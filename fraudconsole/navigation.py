@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             ),
             ("All decisions", "fact_check", "admin:policies_decision_changelist", "", "policies.view_decision"),
             ("Calls", "call", "admin:monitoring_call_changelist", "", "monitoring.view_call"),
+            ("Exposure", "local_fire_department", "exposure-page", "", "policies.view_countrypolicy"),
             ("Test a call", "science", "admin:policies_decision_test_call", "", "policies.view_decision"),
         ),
     ),
@@ -44,6 +45,13 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             ("Sync", "sync", "admin:policies_synctarget_changelist", "", "policies.view_synctarget"),
             ("Holds", "front_hand", "admin:policies_hold_changelist", "", "policies.view_hold"),
             ("Opens", "lock_open", "admin:policies_open_changelist", "", "policies.view_open"),
+            (
+                "Approvals",
+                "how_to_reg",
+                "admin:policies_proposedchange_changelist",
+                "",
+                "policies.view_proposedchange",
+            ),
             ("Trusted", "verified_user", "admin:policies_trusted_changelist", "", "policies.view_trusted"),
             (
                 "Blocked callers",

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.api.problems_page import ProblemsPage
 from fraudconsole import health
+from policies.admin import exposure_page
 
 api_v1 = [
     path("", include("accounts.api.urls")),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("accounts.kyc.urls")),
     path("admin/", include("monitoring.dashboards.urls")),
+    path("admin/exposure/", admin.site.admin_view(exposure_page.view), name="exposure-page"),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api_v1, "api"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

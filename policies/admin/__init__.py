@@ -1,6 +1,7 @@
 """The console's pages about phone numbers, the policies they follow, what stands beside these, and what was decided."""
 
 from policies.admin import (  # noqa: F401
+    approvals,
     connections,
     country_policies,
     decisions,
