@@ -38,6 +38,8 @@ UPONAI_API_URL = environment.text("UPONAI_API_URL", "https://api.uponai.com").rs
 # UponAI's own name first, then that of its upstream; both present and different is refused.
 UPONAI_SIGNATURE_HEADERS = environment.words("UPONAI_SIGNATURE_HEADERS", "X-UponAI-Signature,X-Retell-Signature")
 
+# Where people look up what no API tells. UponAI's pages name its dashboard, and never its address.
+UPONAI_DASHBOARD_URL = environment.text("UPONAI_DASHBOARD_URL", "https://uponai.com")
 # UponAI has no API for public keys and KYC statuses. "sandbox": the one that is assumed, which the sandbox has.
 UPONAI_MANAGEMENT = environment.choice("UPONAI_MANAGEMENT", ("", "sandbox"))
 if UPONAI_MANAGEMENT and (urlsplit(UPONAI_API_URL).hostname or "").endswith("uponai.com"):

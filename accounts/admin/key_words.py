@@ -25,7 +25,7 @@ def protection(row: PublicKey, now: datetime) -> Sentence:
     gate = gate_rules.of_the_gate()
     allowed, use = gate.fraud_protection_limits(row), gate.use_today(row, now)
     attempts = f"{use.attempts:,} attempt{'s' if use.attempts != 1 else ''}"
-    today = f"Today: {attempts} with this key, {use.limited:,} stopped by a limit."
+    today = f"Measured at this console's gate. Today: {attempts} with this key, {use.limited:,} stopped by a limit."
     if not CALLS & set(row.channels):
         return Sentence("quiet", "Fraud protection limits calls and SMS; this key starts neither.", today)
     if not row.fraud_protection:

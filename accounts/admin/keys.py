@@ -73,6 +73,7 @@ class PublicKeyAdmin(ConsoleAdmin):
     search_fields = ("name", "key", "phone_number")
     search_help_text = "Name, key or phone number"
     ordering = ("status", "name")
+    list_before_template = "accounts/_public_key_list_before.html"
     change_form_before_template = "accounts/_public_key_head.html"
     change_form_outer_after_template = "accounts/_public_key_actions.html"
     radio_fields = {"mode": admin.VERTICAL}

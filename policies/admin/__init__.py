@@ -2,6 +2,7 @@
 
 from policies.admin import (  # noqa: F401
     approvals,
+    attestations,
     connections,
     country_policies,
     decisions,

@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from policies.api import (
     approvals,
+    attestations,
     blocked_callers,
     country_policies,
     decisions,
@@ -33,6 +34,8 @@ urlpatterns = [
     path("sync/", sync.SyncSummary.as_view(), name="sync"),
     path("sync/check/", drift.SyncCheck.as_view(), name="sync-check"),
     path("exposure/", exposure.ExposureOfWorkspace.as_view(), name="exposure"),
+    path("public-keys/<str:pk>/attestations/", attestations.KeyAttestations.as_view(), name="key-attestations"),
+    path("workspace/attestations/", attestations.AccountAttestations.as_view(), name="account-attestations"),
     path("brake/", holds.Brake.as_view(), name="brake"),
     path("uponai/", uponai.Connection.as_view(), name="uponai"),
     path("uponai/connect/", uponai.ConnectView.as_view(), name="uponai-connect"),
