@@ -11,25 +11,26 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import models
 
-from accounts import workspaces
 from accounts.models import KycRecord, PublicKey, UponaiKey, Workspace
 from accounts.scoping import scoped, unscoped
 from policies.models import ManagedRecord
+from policies.sync import connection
 from policies.uponai import management as api
-from policies.uponai.client import TOTAL_SECONDS, UponaiClient, UponaiTrouble
+from policies.uponai.client import TOTAL_SECONDS, UponaiTrouble
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=5 * TOTAL_SECONDS)  # longer than the three requests of one record can take
 FIRST_BACKOFF_SECONDS = 2.0
 LONGEST_BACKOFF_SECONDS = 300.0
+WAITS = timedelta(seconds=5)
+"""At the least, for a workspace whose connection is closed for now."""
 REFUSED_FOR = timedelta(hours=1)
 """What UponAI refuses it will refuse again, until somebody changes something there that we cannot see."""
 LOOK_AGAIN = {api.PUBLIC_KEY: timedelta(minutes=15), api.KYC_STATUS: timedelta(days=1)}
@@ -98,7 +99,10 @@ def bring(record_id: int, *, clock: Clock) -> bool:
         if lease is None:
             return False
         try:
-            _send_and_read_back(lease.row)
+            _send_and_read_back(lease.row, clock)
+        except connection.Waiting as waiting:
+            _wait(lease, waiting, now=clock())
+            return False
         except UponaiTrouble as trouble:
             _postpone(lease, trouble, now=clock())
             return False
@@ -203,18 +207,8 @@ def _claim(record_id: int, *, now: datetime) -> _Lease | None:
     return _Lease(ManagedRecord.objects.get(pk=record_id), token)
 
 
-@contextmanager
-def _client(workspace_id: int) -> Iterator[UponaiClient]:
-    try:
-        key = workspaces.uponai_key(workspace_id)
-    except workspaces.NoUponaiKey as missing:
-        raise UponaiTrouble(str(missing)) from None
-    with UponaiClient(key) as client:
-        yield client
-
-
-def _send_and_read_back(row: ManagedRecord) -> None:
-    with _client(row.workspace_id) as client:
+def _send_and_read_back(row: ManagedRecord, clock: Clock) -> None:
+    with connection.client(row.workspace_id, clock=clock) as client:
         seen = api.read(client, row.kind, row.name)
         if api.same(row.wanted, seen):
             return
@@ -240,6 +234,14 @@ def _settle(lease: _Lease, *, now: datetime) -> bool:
     # Changed meanwhile: what is wanted now is brought next.
     lease.rows().update(**settled, due_at=now)
     return False
+
+
+def _wait(lease: _Lease, waiting: connection.Waiting, *, now: datetime) -> None:
+    """Nothing was sent: that is no failed attempt, and it is for the workspace's connection to say for how long."""
+    until = max(waiting.until or now, now + WAITS)
+    free = {"lease_until": None, "lease_token": None}
+    if not lease.unchanged().update(due_at=until, error=str(waiting), **free):
+        lease.rows().update(due_at=until, **free)
 
 
 def _postpone(lease: _Lease, trouble: UponaiTrouble, *, now: datetime) -> None:
