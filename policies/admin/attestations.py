@@ -101,7 +101,7 @@ class AttestationAdmin(ConsoleAdmin):
             "title": "In UponAI's dashboard",
             "standings": self._shown(attestations.of_key(key)),
             "post_url": reverse("admin:policies_attestation_key_panel", args=[key.pk]),
-            "measured": managed(management.of_key(key), timezone.now()),
+            "assumed": managed(management.of_key(key), timezone.now()),
         }
         return self._panel(request, context | told)
 
@@ -170,7 +170,7 @@ class AttestationAdmin(ConsoleAdmin):
 
 
 def managed(record: ManagedRecord | None, now: datetime) -> Sentence | None:
-    """What the assumed API shows, under its own name: measured, but not of UponAI itself."""
+    """What the assumed API shows, under its own name: read back, but not from UponAI itself."""
     if record is None:
         return None
     who = assumed_api.called()
@@ -192,7 +192,7 @@ def _of_all(standings: Sequence[Standing], now: datetime) -> Sentence:
         text = f"People looked up UponAI's own keys in its dashboard; the next look is due by {day:%-d %b}."
         return Sentence("quiet", text, "What they saw is on each key's page. It is not measured.")
     names = ", ".join(key.name for key in list(keys.values())[:3]) + (" …" if len(keys) > 3 else "")
-    text = f"Somebody should look into UponAI's dashboard again: {names}."
+    text = f"Somebody should look into UponAI's dashboard: {names}."
     detail = "; ".join(attestations.in_words(standing) for standing in due[:MOST_SHOWN] if len(keys) == 1)
     actions = tuple(
         Action(f"Open {key.name}", reverse("admin:accounts_publickey_change", args=[key.pk]))

@@ -83,7 +83,7 @@ def test_without_scripts_the_whole_page_comes_back(workspace):
 
 def test_the_list_of_keys_names_those_to_look_at_again(workspace):
     client, key = signed_in(workspace), make_key(workspace)
-    assert "Somebody should look into UponAI's dashboard again: Landing page" in _words(client.get(OF_KEYS))
+    assert "Somebody should look into UponAI's dashboard: Landing page" in _words(client.get(OF_KEYS))
 
     in_place(client, _panel(key), seen_fraud_protection="on", seen_abuse_prevention="on", seen_allowed_domains="on")
     assert "the next look is due by" in _words(client.get(OF_KEYS))
