@@ -102,9 +102,9 @@ def _found(options: dict[str, Any], key: str, account: Account | None, password:
 
 
 def _uponai_key(given: str | None) -> str:
-    key = "" if given == "-" else given or _from_environment(KEY_VARIABLE)
+    key = "" if given == "-" else given or from_environment(KEY_VARIABLE)
     if not key and (given == "-" or not sys.stdin.isatty()):
-        key = _first_line(sys.stdin.readline())
+        key = first_line(sys.stdin.readline())
     if not key:
         raise CommandError(
             f"The UponAI key is missing: give --uponai-key KEY, or write the key to standard input, "
@@ -119,25 +119,25 @@ def _password(email: str | None) -> str:
     """The first password of an owner who has no account yet; nobody else needs one."""
     if not email or User.objects.filter(email=User.objects.normalize_email(email)).exists():
         return ""
-    password = _from_environment(PASSWORD_VARIABLE)
+    password = from_environment(PASSWORD_VARIABLE)
     if not password and sys.stdin.isatty():
         password = getpass.getpass(f"First password of {email}: ")
     return password
 
 
-def _from_environment(name: str) -> str:
+def from_environment(name: str) -> str:
     """A secret from the variable itself, or from the file that NAME_FILE names."""
     path = os.environ.get(f"{name}_FILE")
     if not path:
         return os.environ.get(name, "")
     try:
-        return _first_line(Path(path).read_text(encoding="utf-8"))
+        return first_line(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeError) as problem:
         reason = getattr(problem, "strerror", None) or "it is not text"
         raise CommandError(f"{name}_FILE: {path} cannot be read: {reason}.") from None
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
     return text.strip().partition("\n")[0].strip()
 
 
