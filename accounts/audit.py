@@ -43,6 +43,11 @@ def origin(**facts: str) -> Iterator[None]:
         _origin.reset(token)
 
 
+def current_origin() -> dict[str, str]:
+    """Where changes come from at this moment, for one that knows more of it."""
+    return dict(_origin.get() or {})
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """What one entry is to tell."""

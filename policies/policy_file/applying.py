@@ -1,0 +1,116 @@
+"""Carries a policy file through: all of it in one transaction, by the verbs that people use, or none of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from accounts import audit, keys
+from accounts.audit import Acting
+from accounts.models import PublicKey, Workspace
+from accounts.scoping import current_workspace_id
+from accounts.workspaces import taking_turns
+from policies import actions
+from policies.actions import Refused
+from policies.models import CountryPolicy, PhoneNumber
+from policies.policy_file import fingerprint
+from policies.policy_file.difference import KeyChange, Plan, PolicyChange, plan
+from policies.policy_file.problems import BadPolicyFile, FileProblem
+from policies.policy_file.reading import Source, read_object
+
+ORIGIN = "policy file"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`plan`: what was done; without any change, there was nothing to do."""
+
+    plan: Plan
+
+    @property
+    def state(self) -> str:
+        return "applied" if self.plan else "nothing_to_do"
+
+    def as_json(self) -> dict[str, Any]:
+        return self.plan.as_json() | {"state": self.state}
+
+
+def apply_policy_file(
+    *, workspace_id: int, file: Any, made_of: str = "", acting_user: Acting, now: datetime
+) -> Outcome:
+    """The verb for files that were read before and kept: `file` is what `reading` made of it, `made_of` a
+    plan's fingerprint.
+
+    Raises BadPolicyFile, and Moved where what the plan looked at is no longer so.
+    """
+    workspace = Workspace.objects.get(pk=workspace_id)
+    return carry_through(
+        workspace=workspace, source=read_object(file), made_of=made_of or None, acting_user=acting_user, now=now
+    )
+
+
+def carry_through(*, workspace: Workspace, source: Source, made_of: Any, acting_user: Acting, now: datetime) -> Outcome:
+    """Makes the workspace as the file says. Doing it twice does nothing the second time.
+
+    `made_of`: the plan that was agreed to, whole or its fingerprint; None for whatever the difference is now. Raises
+    BadPolicyFile naming every field, and Moved where what that plan looked at is no longer so.
+    """
+    origin = audit.current_origin() | {"via": ORIGIN}
+    # Whoever changes anything of what the plan looks at takes turns with us, so nothing moves from here on.
+    with taking_turns(workspace.pk), audit.origin(**origin):
+        found = plan(workspace=workspace, source=source)
+        if made_of is not None:
+            fingerprint.compare(made_of, found.looked_at, done=not found)
+        try:
+            _change(found, acting_user=acting_user, now=now)
+        except Refused as refused:
+            raise _as_problems(refused) from None
+        except ValidationError as refused:
+            raise BadPolicyFile.one("", "invalid", " ".join(refused.messages)) from None
+    return Outcome(found)
+
+
+def _change(found: Plan, *, acting_user: Acting, now: datetime) -> None:
+    for change in found.policies:
+        _change_policy(change, acting_user=acting_user, now=now)
+    moved = [e164 for move in found.assignments for e164 in move.phone_numbers]
+    policies = {policy.name: policy for policy in CountryPolicy.objects.all()} if moved else {}
+    numbers = {number.e164: number for number in PhoneNumber.objects.all()} if moved else {}
+    for move in found.assignments:
+        for e164 in move.phone_numbers:
+            actions.assign_country_policy(
+                phone_number=numbers[e164], policy=policies[move.after], acting_user=acting_user, now=now
+            )
+    for key in found.public_keys:
+        _change_key(key, acting_user=acting_user, now=now)
+
+
+def _change_policy(change: PolicyChange, *, acting_user: Acting, now: datetime) -> None:
+    given: dict[str, Any] = {name: direction.given for name, direction in change.wanted.items()}
+    said: dict[str, Any] = {
+        "confirm_unrestricted": any(direction.unrestricted for direction in change.wanted.values()),
+        "reason": change.reason,
+        "acting_user": acting_user,
+        "now": now,
+    }
+    if change.revision is None:
+        actions.create_country_policy(workspace_id=current_workspace_id(), name=change.name, **given, **said)
+    else:
+        policy = CountryPolicy.objects.get(name=change.name)
+        actions.edit_country_policy(policy=policy, expected_revision=change.revision, **given, **said)
+
+
+def _change_key(change: KeyChange, *, acting_user: Acting, now: datetime) -> None:
+    if change.is_new:
+        workspace = Workspace.objects.get(pk=current_workspace_id())
+        keys.mint_public_key(workspace=workspace, acting_user=acting_user, now=now, **change.facts)
+    else:
+        row = PublicKey.objects.get(name=change.name)
+        keys.edit_public_key(public_key=row, acting_user=acting_user, now=now, **change.facts)
+
+
+def _as_problems(refused: Refused) -> BadPolicyFile:
+    return BadPolicyFile(FileProblem(problem.field, problem.code, problem.detail) for problem in refused.problems)
