@@ -154,6 +154,16 @@ _TEXT: Final = {"type": "string", "description": "The policy file in YAML, at mo
 _APPLY: Final = {**_FILE, "properties": {**_FILE["properties"], "plan": _PLAN_FIELD}}  # type: ignore[dict-item]
 
 
+class AwaitingApprovalSerializer(serializers.Serializer):
+    """The whole file waits for a second person; nothing was changed yet."""
+
+    state = serializers.ChoiceField(choices=["awaiting_approval"])
+    approval = serializers.IntegerField(help_text="Its id under /api/v1/approvals/.")
+    detail = serializers.CharField()
+    could_approve = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField()
+
+
 class PolicyFileView(ApiView):
     """Needs, beside the scope for policies, that for numbers and keys where the file names some."""
 
@@ -193,7 +203,7 @@ class PlanView(PolicyFileView):
 class ApplyView(PolicyFileView):
     @extend_schema(
         request={"application/json": _APPLY, YAML: _TEXT},
-        responses={200: AppliedSerializer, (412, MEDIA_TYPE): ProblemSerializer},
+        responses={200: AppliedSerializer, 202: AwaitingApprovalSerializer, (412, MEDIA_TYPE): ProblemSerializer},
         parameters=[OpenApiParameter("plan", str, description="The plan's fingerprint, for a file sent as YAML.")],
         operation_id="apply_create",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,13 +14,15 @@ from accounts.audit import Acting
 from accounts.models import PublicKey, Workspace
 from accounts.scoping import current_workspace_id
 from accounts.workspaces import taking_turns
-from policies import actions
-from policies.actions import Refused
+from policies import actions, widening
+from policies.actions import FieldProblem, Refused, StaleEdit
 from policies.models import CountryPolicy, PhoneNumber
-from policies.policy_file import fingerprint
+from policies.policy_file import fingerprint, words
 from policies.policy_file.difference import KeyChange, Plan, PolicyChange, plan
+from policies.policy_file.fingerprint import Moved
 from policies.policy_file.problems import BadPolicyFile, FileProblem
 from policies.policy_file.reading import Source, read_object
+from policies.widening import Wish
 
 ORIGIN = "policy file"
 
@@ -38,25 +41,12 @@ class Outcome:
         return self.plan.as_json() | {"state": self.state}
 
 
-def apply_policy_file(
-    *, workspace_id: int, file: Any, made_of: str = "", acting_user: Acting, now: datetime
-) -> Outcome:
-    """The verb for files that were read before and kept: `file` is what `reading` made of it, `made_of` a
-    plan's fingerprint.
-
-    Raises BadPolicyFile, and Moved where what the plan looked at is no longer so.
-    """
-    workspace = Workspace.objects.get(pk=workspace_id)
-    return carry_through(
-        workspace=workspace, source=read_object(file), made_of=made_of or None, acting_user=acting_user, now=now
-    )
-
-
 def carry_through(*, workspace: Workspace, source: Source, made_of: Any, acting_user: Acting, now: datetime) -> Outcome:
     """Makes the workspace as the file says. Doing it twice does nothing the second time.
 
     `made_of`: the plan that was agreed to, whole or its fingerprint; None for whatever the difference is now. Raises
-    BadPolicyFile naming every field, and Moved where what that plan looked at is no longer so.
+    BadPolicyFile naming every field, and Moved where what that plan looked at is no longer so. Where some of it needs a
+    second person, NeedsApproval for the whole file: nothing was changed.
     """
     origin = audit.current_origin() | {"via": ORIGIN}
     # Whoever changes anything of what the plan looks at takes turns with us, so nothing moves from here on.
@@ -65,12 +55,37 @@ def carry_through(*, workspace: Workspace, source: Source, made_of: Any, acting_
         if made_of is not None:
             fingerprint.compare(made_of, found.looked_at, done=not found)
         try:
-            _change(found, acting_user=acting_user, now=now)
+            with widening.together(_wish(source, found), acting_user=acting_user, now=now):
+                _change(found, acting_user=acting_user, now=now)
         except Refused as refused:
             raise _as_problems(refused) from None
         except ValidationError as refused:
             raise BadPolicyFile.one("", "invalid", " ".join(refused.messages)) from None
     return Outcome(found)
+
+
+def carry_out_approved(given: Mapping[str, Any], *, acting_user: Acting, now: datetime) -> None:
+    """What `approvals` calls once a second person has agreed; `given` are the arguments of the wish."""
+    workspace = Workspace.objects.get(pk=current_workspace_id())
+    source = read_object(given["file"])
+    try:
+        carry_through(workspace=workspace, source=source, made_of=given["plan"], acting_user=acting_user, now=now)
+    except Moved:
+        raise StaleEdit from None
+    except BadPolicyFile as bad:
+        problems = [FieldProblem(problem.field, problem.code, problem.detail) for problem in bad.problems]
+        raise Refused(problems) from None
+
+
+def _wish(source: Source, found: Plan) -> Wish:
+    """The whole file as one change, agreed to as it was planned or not at all."""
+    return Wish(
+        "apply_policy_file",
+        about=f"The policy file of {found.workspace}: {words.summary(found)}",
+        arguments={"file": source.value, "plan": found.fingerprint},
+        base_version=found.fingerprint,
+        reason=" ".join(dict.fromkeys(change.reason for change in found.policies if change.reason)),
+    )
 
 
 def _change(found: Plan, *, acting_user: Acting, now: datetime) -> None:

@@ -5,9 +5,10 @@ import json
 import pytest
 import yaml
 
+from accounts import workspaces
 from accounts.scoping import scoped
 from policies.models import CountryPolicy
-from tests.factories import make_phone_number, make_policy, make_workspace
+from tests.factories import make_phone_number, make_policy, make_workspace, moment
 from tests.policies.policy_file.files import NUMBER, everything, file_of
 from tests.rest import assert_problem, client_of
 
@@ -120,6 +121,18 @@ def test_refuses_a_plan_that_is_overtaken_or_none(workspace, client):
     assert_problem(client.post(APPLY, {"file": value, "plan": "yes"}), 422, "plan")
     with scoped(workspace.pk):
         assert CountryPolicy.objects.select_related("current_revision").get().current_revision.number == 2
+
+
+def test_answers_202_for_what_waits_for_a_second_person(workspace, client):
+    workspaces.change_settings(workspace=workspace, approval_tier="T3", acting_user=None, now=moment())
+    text = file_of(workspace, "policies: {home: {inbound: {countries: [US, CA, GB]}}}")
+
+    waiting = _yaml(client, APPLY, text)
+    assert (waiting.status_code, waiting.json()["state"]) == (202, "awaiting_approval")
+
+    approval = f"/api/v1/approvals/{waiting.json()['approval']}/approve/"
+    assert client_of(workspace).post(approval, {}).json()["state"] == "approved"
+    assert _yaml(client, APPLY, text).json()["state"] == "nothing_to_do"
 
 
 @pytest.mark.parametrize("body", [b"- x\n" * 300_000, b"[" * 1_200_000])

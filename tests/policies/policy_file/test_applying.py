@@ -2,16 +2,15 @@
 
 import pytest
 
-from accounts import keys
+from accounts import keys, workspaces
 from accounts.models import AuditEntry, PublicKey
-from policies import actions
-from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
-from policies.policy_file import applying
+from policies import actions, approvals
+from policies.models import CountryPolicy, PhoneNumber, SyncTarget
 from policies.policy_file.fingerprint import Moved
 from policies.policy_file.problems import BadPolicyFile
-from policies.policy_file.reading import read_text
+from policies.widening import NeedsApproval
 from tests.factories import make_member, make_phone_number, make_policy, moment
-from tests.policies.policy_file.files import NUMBER, applied, everything, file_of, planned
+from tests.policies.policy_file.files import NUMBER, applied, everything, planned
 
 pytestmark = pytest.mark.django_db
 
@@ -178,14 +177,46 @@ def test_changes_nothing_at_all_when_a_later_part_fails(in_workspace, numbers, m
     assert everything(in_workspace) == before
 
 
-def test_carries_through_a_file_that_was_kept(in_workspace, numbers):
-    """As approvals do, which keep a verb's arguments as JSON."""
-    kept = read_text(file_of(in_workspace, WHOLE)).value
-    plan = planned(in_workspace, WHOLE)
+@pytest.fixture
+def four_eyes(in_workspace):
+    workspaces.change_settings(workspace=in_workspace, approval_tier="T1", acting_user=None, now=moment())
 
-    outcome = applying.apply_policy_file(
-        workspace_id=in_workspace.pk, file=kept, made_of=plan.fingerprint, acting_user=None, now=moment()
-    )
 
-    assert outcome.state == "applied"
-    assert PolicyRevision.objects.filter(policy__name="world").exists()
+def _propose(workspace, rest, person):
+    with pytest.raises(NeedsApproval) as needs:
+        applied(workspace, rest, acting_user=person)
+    return approvals.propose(needs.value)
+
+
+EXPOSED = WHOLE.replace("[US, NO]", "[US, SO]").replace("unrestricted: true, reason: A help line.", "countries: [US]")
+
+
+def test_waits_for_a_second_person_as_one_change_of_the_whole_file(in_workspace, numbers, four_eyes):
+    proposer, other = make_member(in_workspace), make_member(in_workspace)
+    before = everything(in_workspace)
+
+    proposal = _propose(in_workspace, EXPOSED, proposer)
+
+    assert everything(in_workspace)[:-2] == before[:-2]
+    assert (proposal.state, proposal.verb) == ("awaiting_approval", "apply_policy_file")
+    approvals.approve(proposal=proposal, acting_user=other, now=moment())
+    assert PublicKey.objects.filter(name="website").exists()
+    assert PhoneNumber.objects.get(e164=OTHER).policy.name == "world"
+    assert applied(in_workspace, EXPOSED).state == "nothing_to_do"
+
+
+def test_is_not_carried_out_when_the_world_moved_before_the_second_person_agreed(in_workspace, numbers, four_eyes):
+    proposal = _propose(in_workspace, EXPOSED, make_member(in_workspace))
+    _edit_home(inbound={"countries": ["US"]})
+    before = everything(in_workspace)
+
+    with pytest.raises(approvals.Conflict):
+        approvals.approve(proposal=proposal, acting_user=make_member(in_workspace), now=moment())
+
+    proposal.refresh_from_db()
+    assert proposal.state == "stale"
+    assert everything(in_workspace)[:5] == before[:5]
+
+
+def test_narrows_without_a_second_person(in_workspace, numbers, four_eyes):
+    assert applied(in_workspace, "policies: {home: {outbound: {countries: [US]}}}").state == "applied"

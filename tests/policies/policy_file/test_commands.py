@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import CommandError, call_command
 
-from policies.models import PolicyRevision
-from tests.factories import make_phone_number, make_policy
+from accounts import workspaces
+from policies.models import PolicyRevision, ProposedChange
+from tests.factories import make_phone_number, make_policy, moment
 from tests.policies.policy_file.files import NUMBER, everything, file_of
 
 pytestmark = pytest.mark.django_db
@@ -108,6 +109,18 @@ def test_refuses_when_the_world_moved_since_the_plan(in_workspace, path, tmp_pat
     code, _, refusal = run("apply", path, "--plan", tmp_path / "plan.json")
 
     assert (code, "home (revision 1 → 2)" in refusal) == (1, True)
+
+
+def test_says_that_it_waits_for_a_second_person(in_workspace, path):
+    workspaces.change_settings(workspace=in_workspace, approval_tier="T3", acting_user=None, now=moment())
+    path.write_text(file_of(in_workspace, "policies: {home: {inbound: {countries: [US, CA, GB]}}}"))
+
+    code, said, _ = run("apply", path)
+    assert (code, "needs a second person" in said) == (0, True)
+
+    answer = json.loads(run("apply", path, "--json")[1])
+    assert answer == {"state": "awaiting_approval", "approval": ProposedChange.objects.get().pk}
+    assert PolicyRevision.objects.count() == 1
 
 
 def test_ends_with_1_when_it_is_called_wrongly():
