@@ -20,7 +20,7 @@ WEB_THREADS = Environment.load().number("WEB_THREADS", DEFAULT_WEB_THREADS)
 # One worker has nobody to gossip with.
 WORKER = (
     *(sys.executable, "-m", "celery", "-A", "fraudconsole.celery", "worker", "--loglevel", "INFO"),
-    *("-P", "threads", "-c", "4", "--without-gossip", "--without-mingle"),
+    *("-P", "threads", "-c", "8", "--without-gossip", "--without-mingle"),
 )
 BEAT = (sys.executable, "-m", "celery", "-A", "fraudconsole.beat", "beat", "--pidfile=", "--loglevel", "WARNING")
 START_SECONDS = 120
