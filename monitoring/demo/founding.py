@@ -18,7 +18,7 @@ from accounts.models import AuditEntry, Membership, PublicKey, User, Workspace
 from accounts.roles import Role
 from accounts.scoping import scoped
 from monitoring.demo import cast
-from policies import actions
+from policies import actions, connecting
 from policies.models import CountryPolicy, Decision
 
 FOUNDED = "demo.found"
@@ -69,13 +69,15 @@ def members(workspace: Workspace, roles: Iterable[tuple[User, str]], *, now: dat
 
 
 def uponai_key(workspace: Workspace, *, acting_user: User, now: datetime) -> None:
-    """The sandbox's key. Another one is set when the sandbox has got another one."""
+    """Connects it with the sandbox's key, and once more when the sandbox has got another one. Who disconnected it
+    is left alone."""
     try:
         is_current = workspaces.uponai_key(workspace.pk) == settings.SANDBOX_API_KEY
     except workspaces.NoUponaiKey:
         is_current = False
-    if not is_current:
-        workspaces.set_uponai_key(workspace=workspace, key=settings.SANDBOX_API_KEY, acting_user=acting_user, now=now)
+    connection = connecting.connection_of(workspace.pk)
+    if connection.disconnect_asked_at is None and not (is_current and connection.org_id):
+        connecting.connect(workspace=workspace, key=settings.SANDBOX_API_KEY, acting_user=acting_user, now=now)
 
 
 def policies(

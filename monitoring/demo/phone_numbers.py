@@ -17,8 +17,9 @@ from accounts.models import User, Workspace
 from accounts.scoping import scoped
 from monitoring.demo import cast
 from monitoring.demo.cast import Line
-from policies import actions
+from policies import actions, asking
 from policies.models import CountryPolicy, PhoneNumber
+from policies.sync import bindings
 from policies.sync.importing import import_numbers
 from policies.uponai.client import UponaiClient, UponaiTrouble
 
@@ -59,17 +60,30 @@ def _headers() -> dict[str, str]:
 def provide(workspace: Workspace) -> int:
     """Puts the numbers into the sandbox that it does not have. Answers how many. Raises UponaiTrouble."""
     webhook = f"{settings.CONSOLE_URL}/hooks/{workspace.endpoint}/inbound"
+    with scoped(workspace.pk):
+        left = {number.e164 for number in PhoneNumber.objects.all() if _asks_another(number, workspace)}
     with UponaiClient(settings.SANDBOX_API_KEY) as client:
         there = {number["phone_number"]: number for number in client.list_phone_numbers()}
         # Only its port or this console's may have changed: what people set at UponAI is left alone.
         for line in cast.LINES:
             found = there.get(line.e164)
-            if found and any(found.get(name) != webhook for name in WEBHOOKS):
+            if found and line.e164 not in left and any(found.get(name) != webhook for name in WEBHOOKS):
                 client.update_phone_number(line.e164, dict.fromkeys(WEBHOOKS, webhook))
     missing = [line for line in cast.LINES if line.e164 not in there]
     if missing:
         _seed([_provider_number(line, webhook) for line in missing])
     return len(missing)
+
+
+def ask_console(workspace: Workspace, *, acting_user: User, now: datetime) -> None:
+    """This console is whom UponAI is to ask, at the address that it has today. What people put back is left alone."""
+    with scoped(workspace.pk):
+        numbers = [number for number in asking.numbers_there() if not _asks_another(number, workspace)]
+    asking.ask_console(workspace=workspace, phone_numbers=numbers, acting_user=acting_user, now=now)
+
+
+def _asks_another(number: PhoneNumber, workspace: Workspace) -> bool:
+    return not number.asks_console and not bindings.is_ours(number.inbound_webhook_url, workspace.endpoint)
 
 
 def listen(workspace: Workspace) -> None:

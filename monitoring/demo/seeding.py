@@ -58,6 +58,7 @@ def seed(*, now: datetime, size: Size | None = None, tell: Tell = lambda step, d
     phone_numbers.listen(first)
     if not founding.is_founded(first):
         _complete_first(first, people, now=now)
+    phone_numbers.ask_console(first, acting_user=people[cast.OWNER], now=now)
     second = _found_second(people, opened_at=opened_at, now=now)
     for workspace in (first, second):
         _begin_counting(workspace, now=now)

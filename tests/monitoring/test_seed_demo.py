@@ -22,6 +22,7 @@ from monitoring.demo.seeding import CannotSeed, Size, seed
 from monitoring.detection.series import Point, band
 from monitoring.ingest.rollups import HOUR
 from monitoring.models import Call, UsageBucket
+from policies import connecting
 from policies.gate import rebuild, store
 from policies.models import CountryPolicy, Decision, PhoneNumber, SyncTarget
 from policies.sync import push
@@ -213,6 +214,8 @@ def test_a_console_on_another_port_gets_its_webhooks(demo, sandbox, settings):
 
     urls = {number.inbound_webhook_url for number in sandbox.retell.phone_number.list().items}
     assert urls == {f"http://127.0.0.1:8999/hooks/{demo.endpoint}/inbound"}
+    assert set(PhoneNumber.objects.values_list("asks_console", flat=True)) == {True}
+    assert connecting.connection_of(demo.pk).org_name == "Sandbox"
 
 
 def test_people_can_sign_in_and_have_one_role_each(demo, settings):

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from accounts import audit
 from monitoring.demo.phone_numbers import NoSandbox
 from monitoring.demo.seeding import CannotSeed, SeedReport, Tell, seed
+from policies.rules_input import Refused
 from policies.uponai.client import UponaiTrouble
 
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         try:
             with _progress() as tell, audit.origin(via="seed_demo"):
                 report = seed(now=timezone.now(), tell=tell)
-        except (CannotSeed, NoSandbox, UponaiTrouble) as trouble:
+        except (CannotSeed, NoSandbox, Refused, UponaiTrouble) as trouble:
             raise CommandError(str(trouble)) from None
         seconds = round(time.monotonic() - started, 1)
         if options["json"]:

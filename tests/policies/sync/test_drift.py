@@ -13,7 +13,7 @@ from accounts.models import AuditEntry
 from accounts.scoping import scoped
 from policies import holds
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
-from policies.sync import drift, push, schedule
+from policies.sync import bindings, drift, push, schedule
 from policies.uponai.client import UponaiClient, UponaiTrouble
 from tests.factories import make_phone_number, make_workspace, moment
 
@@ -238,9 +238,9 @@ def test_new_numbers_are_adopted_and_lost_ones_noted(workspace_at_uponai, uponai
 
 
 def test_agents_that_are_bound_again_are_unbound_again(in_workspace, uponai):
-    url = f"https://console.example.com/hooks/{in_workspace.endpoint}/inbound"
+    webhooks = dict.fromkeys(bindings.WEBHOOKS, bindings.address_of(in_workspace.endpoint))
     agents = [{"agent_id": "agent_a", "weight": 1}]
-    uponai.post("numbers", numbers=[{"phone_number": FRONT, "inbound_webhook_url": url, **OURS}])
+    uponai.post("numbers", numbers=[{"phone_number": FRONT, **webhooks, **OURS}])
     make_phone_number(in_workspace, FRONT, closed_when_down=True, asks_console=True)
     SyncTarget.objects.update(applied={"inbound": ["CA", "US"], "outbound": ["CA", "US"]})
     assert check(in_workspace).found == []
