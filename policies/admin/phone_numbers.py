@@ -15,12 +15,13 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import ChoicesCheckboxFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from accounts.admin.base import ConsoleAdmin, acting, is_htmx
+from accounts.admin.base import acting, is_htmx
 from accounts.admin.display import countries_cell, panel_url, phone_cell, phone_facts, searched_digits
 from policies import actions, flagged
 from policies.actions import Refused, StaleEdit
 from policies.admin import answering_page
 from policies.admin import phone_number_page as page
+from policies.admin.bulk_page import BulkPage
 from policies.admin.country_input import in_words, options, understood
 from policies.admin.filters import FlaggedFilter
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
@@ -48,7 +49,7 @@ class Outcome:
 
 
 @admin.register(PhoneNumber)
-class PhoneNumberAdmin(ConsoleAdmin):
+class PhoneNumberAdmin(BulkPage):
     list_display = ("number", "nickname", "may_be_called_from", "may_call", "follows", "at_uponai")
     list_display_links = ("number",)
     list_filter = (("sync_target__state", ChoicesCheckboxFilter), ("policy", RelatedDropdownFilter), FlaggedFilter)
@@ -107,6 +108,7 @@ class PhoneNumberAdmin(ConsoleAdmin):
     def own_urls(self) -> list[Any]:
         one = "<int:object_id>/"
         return [
+            ("bulk/", "bulk", self.bulk_view),
             (one + "countries/", "countries", self.countries_view),
             (one + "nickname/", "nickname", self.nickname_view),
             (one + "policy/", "policy", self.policy_view),

@@ -20,8 +20,10 @@ from accounts.api.inputs import Text, WholeNumber, filter_set, one_of
 from accounts.api.problems import Unprocessable
 from policies import actions, answering, closing, flagged
 from policies.actions import KEEP
+from policies.api.bulk import EditedPhoneNumbers, EditPhoneNumbers, chosen
 from policies.api.drift import DriftActions
 from policies.api.edits import WAIT, Confirmed, CountryList, refusals, wait_until_synced, wait_wanted
+from policies.bulk import edit_phone_numbers
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
 from policies.sync import push
 
@@ -178,6 +180,43 @@ class PhoneNumbers(ListModelMixin, DriftActions):
         if must_wait:
             wait_until_synced(SyncTarget.objects.filter(phone_number=number))
         return self.answer(self.get_object(), **({"notice": edit.notice} if edit.notice else {}))
+
+    @extend_schema(
+        request=EditPhoneNumbers,
+        responses=EditedPhoneNumbers,
+        filters=False,
+        operation_id="phone_numbers_bulk_edit",
+        examples=[
+            OpenApiExample(
+                "No number calls Jamaica any more",
+                {"matching": {}, "remove_outbound_countries": ["JM"]},
+                request_only=True,
+            )
+        ],
+    )
+    @action(detail=False, methods=["post"], pagination_class=None)
+    def bulk(self, request: Request) -> Response:
+        """Changes up to 10,000 numbers at once, all of them or none. Errors name each number that stands in the way.
+
+        Of a policy that numbers outside the selection follow too, the selection gets one copy with the change.
+        """
+        given = EditPhoneNumbers.checked(request.data)
+        now = timezone.now()
+        with refusals():
+            plan = edit_phone_numbers(
+                workspace_id=self.token.workspace_id,
+                phone_number_ids=chosen(given),
+                wanted=given,
+                acting_user=self.token,
+                now=now,
+            )
+        facts = {
+            "phone_numbers": len(plan.numbers),
+            "changed": plan.changed,
+            "new_policies": sorted(revision.policy_id for revision in plan.forked.values()),
+            "lists": plan.preview(now=now),
+        }
+        return Response(EditedPhoneNumbers(facts).data)
 
     @extend_schema(request=None, responses=PhoneNumberSerializer)
     @action(detail=True, methods=["post"])
