@@ -21,15 +21,16 @@ _WIDTH: Final = 110
 
 
 def export(workspace: Workspace) -> str:
-    """YAML in one order, so that two exports differ only where the workspace does."""
-    return yaml.dump(
-        content_of(workspace),
-        Dumper=_DUMPER,
-        default_flow_style=None,
-        sort_keys=False,
-        allow_unicode=True,
-        width=_WIDTH,
+    """YAML in one order, so that two exports differ only where the workspace does, and a number a line."""
+    return "".join(_section(name, part) for name, part in content_of(workspace).items())
+
+
+def _section(name: str, part: Any) -> str:
+    flow = None if name in ("policies", "public_keys") else False
+    text: str = yaml.dump(
+        {name: part}, Dumper=_DUMPER, default_flow_style=flow, sort_keys=False, allow_unicode=True, width=_WIDTH
     )
+    return text
 
 
 def content_of(workspace: Workspace) -> dict[str, Any]:

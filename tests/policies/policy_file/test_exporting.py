@@ -68,8 +68,11 @@ def test_looks_the_same_every_time_and_hides_secrets(full):
 
 
 def test_has_the_agreed_shape(full):
-    said = yaml.safe_load(export(full))
+    text = export(full)
+    said = yaml.safe_load(text)
 
+    assert text.startswith(f"version: 1\nworkspace: {full.slug}\npolicies:\n  home:\n    inbound:")
+    assert f"\nphone_numbers:\n  '{NUMBER}': home\n  '+447400123456': 'no'\n" in text
     assert list(said) == ["version", "workspace", "policies", "phone_numbers", "public_keys"]
     assert list(said["policies"]) == ["home", "no"]
     assert said["policies"]["home"]["inbound"] == {"unrestricted": True, "reason": "Kürzer: “60 s”\nand so on"}
