@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from accounts.audit import Acting
 from accounts.models import PublicKey, Workspace
 from accounts.scoping import current_workspace_id
 from accounts.workspaces import taking_turns
-from policies import actions, widening
+from policies import actions, bulk, widening
 from policies.actions import FieldProblem, Refused, StaleEdit
 from policies.models import CountryPolicy, PhoneNumber
 from policies.policy_file import fingerprint, words
@@ -55,8 +56,12 @@ def carry_through(*, workspace: Workspace, source: Source, made_of: Any, acting_
         if made_of is not None:
             fingerprint.compare(made_of, found.looked_at, done=not found)
         try:
-            with widening.together(_wish(source, found), acting_user=acting_user, now=now):
+            wish = _wish(source, found)
+            with widening.together(wish, acting_user=acting_user, now=now):
                 _change(found, acting_user=acting_user, now=now)
+                for move in found.assignments:
+                    opened = widening.between(words.numbers(move.phone_numbers), move.rules_before, move.rules_after)
+                    widening.require(wish, opened, acting_user=acting_user, now=now)
         except Refused as refused:
             raise _as_problems(refused) from None
         except ValidationError as refused:
@@ -91,16 +96,29 @@ def _wish(source: Source, found: Plan) -> Wish:
 def _change(found: Plan, *, acting_user: Acting, now: datetime) -> None:
     for change in found.policies:
         _change_policy(change, acting_user=acting_user, now=now)
-    moved = [e164 for move in found.assignments for e164 in move.phone_numbers]
-    policies = {policy.name: policy for policy in CountryPolicy.objects.all()} if moved else {}
-    numbers = {number.e164: number for number in PhoneNumber.objects.all()} if moved else {}
-    for move in found.assignments:
-        for e164 in move.phone_numbers:
-            actions.assign_country_policy(
-                phone_number=numbers[e164], policy=policies[move.after], acting_user=acting_user, now=now
-            )
+    _assign(found, acting_user=acting_user, now=now)
     for key in found.public_keys:
         _change_key(key, acting_user=acting_user, now=now)
+
+
+def _assign(found: Plan, *, acting_user: Acting, now: datetime) -> None:
+    """All numbers that are to follow a policy in one go, however many they are."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for move in found.assignments:
+        wanted[move.after] += move.phone_numbers
+    if not wanted:
+        return
+    policies = dict(CountryPolicy.objects.values_list("name", "pk"))
+    numbers = dict(PhoneNumber.objects.values_list("e164", "pk"))
+    for name, e164s in wanted.items():
+        for start in range(0, len(e164s), bulk.MOST_NUMBERS):
+            bulk.edit_phone_numbers(
+                workspace_id=current_workspace_id(),
+                phone_number_ids=[numbers[e164] for e164 in e164s[start : start + bulk.MOST_NUMBERS]],
+                wanted={"policy": policies[name]},
+                acting_user=acting_user,
+                now=now,
+            )
 
 
 def _change_policy(change: PolicyChange, *, acting_user: Acting, now: datetime) -> None:

@@ -57,11 +57,13 @@ class PolicyChange:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Numbers that are to follow another policy, and what that changes for them."""
+    """Numbers that are to follow another policy, and what that changes for them: whole rules, and their difference."""
 
     before: str
     after: str
     phone_numbers: tuple[str, ...]
+    rules_before: dict[str, dict[str, Any]]
+    rules_after: dict[str, dict[str, Any]]
     directions: dict[str, DirectionChange]
 
     def as_json(self, home_country: str) -> dict[str, Any]:
@@ -248,11 +250,9 @@ def _assignments(wanted: Wanted, current: Now, rules: dict[str, dict[str, dict[s
         if current.phone_numbers[e164] != after:
             moves[current.phone_numbers[e164], after].append(e164)
     for (before, after), numbers in sorted(moves.items()):
-        changes = {
-            direction: between(direction, current.policies[before].rules[direction], rules[after][direction])
-            for direction in DIRECTIONS
-        }
-        yield Assignment(before, after, tuple(sorted(numbers)), changes)
+        has, gets = current.policies[before].rules, rules[after]
+        changes = {direction: between(direction, has[direction], gets[direction]) for direction in DIRECTIONS}
+        yield Assignment(before, after, tuple(sorted(numbers)), has, gets, changes)
 
 
 def _key_changes(workspace: Workspace, wanted: Wanted, current: Now, problems: Problems) -> list[KeyChange]:

@@ -4,7 +4,7 @@ import pytest
 
 from accounts import keys, workspaces
 from accounts.models import AuditEntry, PublicKey
-from policies import actions, approvals
+from policies import actions, approvals, bulk
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
 from policies.policy_file.fingerprint import Moved
 from policies.policy_file.problems import BadPolicyFile
@@ -170,7 +170,7 @@ def test_changes_nothing_at_all_when_a_later_part_fails(in_workspace, numbers, m
     def fails(**given):
         raise actions.Refused.one("phone_number", "gone", "The number went away.")
 
-    monkeypatch.setattr(actions, "assign_country_policy", fails)
+    monkeypatch.setattr(bulk, "edit_phone_numbers", fails)
     with pytest.raises(BadPolicyFile, match="went away"):
         applied(in_workspace, WHOLE)
 
