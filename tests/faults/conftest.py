@@ -6,16 +6,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.faults.rig import Rig, database
+from tests.faults.databases import copied
+from tests.faults.rig import CONTROL_KEY, Rig
+from tests.sandbox.conftest import Sandbox
 
 
 @pytest.fixture(scope="session")
-def rig_processes() -> Iterator[Rig]:
+def rig_processes(django_db_setup: None, django_db_blocker: Any) -> Iterator[Rig]:
     folder = Path(tempfile.mkdtemp(prefix="fraudconsole-faults-", dir="/tmp"))
-    with database() as url:
+    with django_db_blocker.unblock(), copied(folder) as url:
         rig = Rig(folder, url)
         try:
             rig.start()
@@ -26,9 +29,19 @@ def rig_processes() -> Iterator[Rig]:
 
 
 @pytest.fixture
-def rig(rig_processes: Rig) -> Iterator[Rig]:
-    """Without faults, with two workers and one beat."""
+def rig(rig_processes: Rig, db: None) -> Iterator[Rig]:
+    """Without faults, with two workers and one beat. `db` has the database made of which the rig has a copy."""
     rig_processes.post("faults", rate=0)
     rig_processes.ensure(workers=2, beats=1)
     yield rig_processes
     rig_processes.post("faults", rate=0)
+
+
+@pytest.fixture
+def uponai(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox of its own, for what runs in this process."""
+    monkeypatch.setattr("tests.sandbox.conftest.API_KEY", CONTROL_KEY)
+    sandbox = Sandbox(tmp_path / "sandbox")
+    settings.UPONAI_API_URL = sandbox.url
+    yield sandbox
+    sandbox.kill()

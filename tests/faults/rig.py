@@ -10,10 +10,9 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import phonenumbers
@@ -126,10 +125,6 @@ class Rig:
             timeout=30,
             trust_env=False,
         )
-        migrated = subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--noinput", "-v0"], cwd=PROJECT_ROOT, env=environment, check=False
-        )
-        assert migrated.returncode == 0
         self.editor = Editor(environment, folder / "logs" / "editor.log")
 
     # --- Processes
@@ -325,20 +320,3 @@ def _areas() -> list[int]:
         if phonenumbers.is_valid_number(number) and phonenumbers.region_code_for_number(number) == "US":
             found.append(area)
     return found
-
-
-@contextlib.contextmanager
-def database() -> Iterator[str]:
-    """The URL of a database of the rig's own on the tests' PostgreSQL; empty for SQLite in the rig's folder."""
-    url = os.environ.get("DATABASE_URL", "")
-    if not url:
-        yield ""
-        return
-    import psycopg
-
-    name = f"faults_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
