@@ -111,7 +111,9 @@ async def set_faults(request: Request) -> Response:
 
 
 async def get_faults(request: Request) -> Response:
-    return JSONResponse(request.app.state.wire.plan.described())
+    """`late`: how many requests are still to be carried out that nobody expects any more."""
+    wire: faults.FaultyWire = request.app.state.wire
+    return JSONResponse({**wire.plan.described(), "late": len(wire.late)})
 
 
 async def get_log(request: Request) -> Response:

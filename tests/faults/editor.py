@@ -34,8 +34,8 @@ Wanted = list[Any]
 """E.164, generation, inbound and outbound list: what UponAI is to have of a number since an edit."""
 
 
-def found(*, slug: str, key: str, **settings: Any) -> int:
-    return factories.make_workspace(slug=slug, uponai_key=key, **settings).pk
+def found(*, slug: str, key: str) -> int:
+    return int(factories.make_workspace(slug=slug, uponai_key=key).pk)
 
 
 def bring() -> list[Wanted]:

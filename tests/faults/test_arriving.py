@@ -8,48 +8,45 @@ import signal
 import pytest
 
 from tests.faults.judging import REPAIRED_SECONDS, arrivals
-from tests.faults.rig import Account, Died, Rig, say, until
+from tests.faults.rig import NIGHTLY, Account, Died, Rig, once_is_enough, say, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(900 if NIGHTLY else 240)]
 
 SWEPT_SECONDS = 60
-CASES = 5
+UNRUNG = 20 if NIGHTLY else 1
+CASES = 4  # one more would open the breaker
 
 
-def _faults_met(rig: Rig, account: Account, kind: str) -> int:
-    return sum(entry["fault"] == kind for entry in account.requests())
+def _met(account: Account) -> int:
+    return sum(entry["fault"] is not None for entry in account.requests())
 
 
+@once_is_enough
 def test_an_update_that_uponai_applies_late_is_put_right(rig: Rig) -> None:
     """S2."""
     account = rig.found("late", numbers=CASES)
-    account.until_equal(seconds=SWEPT_SECONDS, what="the imported lists are clean")
     rig.post("faults", rate=1, kinds=["late_apply"], methods=["PATCH"], keys=[account.key], late_seconds=[6, 8])
     for e164 in account.e164s:
         account.do("edit", e164=e164, inbound=["DE"], outbound=["FR"])
-    until(lambda: _faults_met(rig, account, "late_apply"), seconds=SWEPT_SECONDS, what="an update meets the fault")
+    until(lambda: _met(account) >= CASES, seconds=SWEPT_SECONDS, what="the updates meet the fault")
     rig.post("faults", rate=0)
-    lost = {entry["path"] for entry in account.requests() if entry["fault"]}
     for e164 in account.e164s:
         account.do("edit", e164=e164, inbound=["GB"], outbound=["ES"])
     account.until_equal(seconds=SWEPT_SECONDS, what="the newer lists have arrived")
 
-    until(
-        lambda: len(arrivals(account).late) + len(arrivals(account).never_repaired) >= len(lost),
-        seconds=30,
-        what="what was lost is applied after what is newer",
-    )
+    until(lambda: not rig.get("faults")["late"], seconds=30, what="nothing is to come late any more")
     account.until_equal(seconds=REPAIRED_SECONDS, what="the newer lists are there again")
     found = arrivals(account)
-    say(f"S2: {len(found.late)} applied late, after a newer one; repaired after {max(found.late):.1f} s at most")
+    say(
+        f"S2: {len(found.late)} applied late, after a newer one; repaired after {max(found.late, default=0):.1f} s at most"
+    )
     assert (found.stale, found.never_repaired) == ([], [])
-    assert max(found.late) <= REPAIRED_SECONDS
+    assert 0 < slowest <= REPAIRED_SECONDS
 
 
 def test_an_edit_arrives_although_its_process_died_before_it_could_ring(rig: Rig) -> None:
     """S5."""
-    account = rig.found("unrung", numbers=5)
-    account.until_equal(seconds=SWEPT_SECONDS, what="the imported lists are clean")
+    account = rig.found("unrung", numbers=UNRUNG)
     for e164 in account.e164s:
         with contextlib.suppress(Died):
             account.do("edit", e164=e164, inbound=["DE"], outbound=["FR"], die=True)
@@ -57,13 +54,13 @@ def test_an_edit_arrives_although_its_process_died_before_it_could_ring(rig: Rig
 
     assert all(row["desired_generation"] > 1 and row["lists"]["inbound"] == ["DE"] for row in account.local())
     took = account.until_equal(seconds=SWEPT_SECONDS, what="the sweep found what nobody rang for")
-    say(f"S5: 5 of 5 applied {took:.1f} s after the last process died between commit and bell")
+    say(f"S5: {UNRUNG} of {UNRUNG} applied {took:.1f} s after the last process died between commit and bell")
 
 
+@once_is_enough
 def test_an_edit_does_not_wait_for_a_broker_that_hangs_or_is_gone(rig: Rig) -> None:
     """S14."""
     account = rig.found("broker", numbers=2)
-    account.until_equal(seconds=SWEPT_SECONDS, what="the imported lists are clean")
     store = rig.family.children["valkey"]
     store.signal(signal.SIGSTOP)
     try:
@@ -84,6 +81,7 @@ def test_an_edit_does_not_wait_for_a_broker_that_hangs_or_is_gone(rig: Rig) -> N
     assert max(hung, gone) < 2  # a wait for the broker would be one of its timeouts: 2, 6, 30 s
 
 
+@once_is_enough
 def test_lists_shown_in_another_order_and_case_are_no_drift(rig: Rig) -> None:
     """S9."""
     account = rig.found("spelling", numbers=3)
@@ -97,10 +95,10 @@ def test_lists_shown_in_another_order_and_case_are_no_drift(rig: Rig) -> None:
     assert {row["error"] for row in account.local()} == {""}
 
 
+@once_is_enough
 def test_a_yes_after_which_nothing_changed_is_no_success(rig: Rig) -> None:
     """S9."""
     account = rig.found("seeming", numbers=1)
-    account.until_equal(seconds=SWEPT_SECONDS, what="the imported list is clean")
     rig.post("faults", rate=1, kinds=["noop_200"], methods=["PATCH"], keys=[account.key])
     account.do("edit", e164=account.e164s[0], inbound=["DE"], outbound=["FR"])
     until(lambda: account.local()[0]["error"], seconds=SWEPT_SECONDS, what="it is seen that UponAI did nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -18,10 +19,10 @@ from policies.sync import drift, importing, lists, push, schedule
 from policies.uponai.client import UponaiTrouble
 from tests import factories
 from tests.faults.judging import LISTS, SANCTIONED
-from tests.faults.rig import NIGHTLY, same, say
+from tests.faults.rig import NIGHTLY, once_is_enough, same, say
 from tests.sandbox.conftest import Sandbox
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(7200 if NIGHTLY else 180)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(7200 if NIGHTLY else 180), once_is_enough]
 
 RUNS, STEPS = (2000, 50) if NIGHTLY else (12, 20)
 NUMBERS = [f"+141555501{line:02d}" for line in range(4)]
@@ -51,7 +52,7 @@ class Sync(RuleBasedStateMachine):
         self.foreign: list[int] = []
         self._admit()
         self.uponai.post("numbers", numbers=[{"phone_number": e164, LISTS[0]: ["US", "CU"]} for e164 in NUMBERS])
-        self.workspace = factories.make_workspace(uponai_key=self.key)
+        self.workspace = factories.make_workspace(uponai_key=self.key, requests_per_second=1000)
         self.scope = scoped(self.workspace.pk)
         self.scope.__enter__()
         self._import()
@@ -229,9 +230,7 @@ class Sync(RuleBasedStateMachine):
             self.foreign.append(self.uponai.get("log")[-1]["n"])
 
 
-def _no_trouble() -> Any:
-    import contextlib
-
+def _no_trouble() -> contextlib.suppress:
     return contextlib.suppress(UponaiTrouble, drift.Busy, workspaces.NoUponaiKey)
 
 
