@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from accounts.models import PublicKey
+from accounts.audit import Acting
+from accounts.models import PublicKey, Workspace
 
 PUBLIC_KEY = "public_key"
 WORKSPACE = "workspace"
@@ -64,6 +65,9 @@ class GateRules(Protocol):
 
     def owns_number(self, e164: str) -> bool:
         """Whether it is a number of the workspace in scope."""
+
+    def ask_to_loosen(self, from_tier: str, workspace: Workspace, acting_user: Acting, now: datetime) -> None:
+        """Whether a second person has to agree that fewer changes need one. What it raises undoes the change."""
 
     def tell(self, workspace_id: int, version: int) -> None:
         """Tells every process of the gate that its snapshot is old."""

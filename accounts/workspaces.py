@@ -97,6 +97,8 @@ def change_settings(*, workspace: Workspace, acting_user: Acting, now: datetime,
                 before={name: _shown(before[name]) for name in changed},
                 after={name: _shown(getattr(workspace, name)) for name in changed},
             )
+            if before.get("approval_tier", "") > workspace.approval_tier:
+                gate_rules.of_the_gate().ask_to_loosen(before["approval_tier"], workspace, acting_user, now)
     return workspace
 
 

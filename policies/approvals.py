@@ -20,8 +20,9 @@ from accounts.models import ApiToken, Membership, User, Workspace
 from accounts.scoping import scoped, unscoped
 from accounts.workspaces import taking_turns
 from policies import exposure, widening
+from policies.engine.widenings import Other, Widening
 from policies.models import ProposedChange
-from policies.widening import NeedsApproval
+from policies.widening import NeedsApproval, Wish
 
 __all__ = ["VERBS", "Conflict", "NotEntitled", "Verb", "approve", "awaiting", "propose", "reject", "settle", "withdraw"]
 
@@ -163,6 +164,25 @@ def settle(*, now: datetime) -> int:
         with taking_turns(workspace_id):
             settled += _waiting(row, now=now).state != State.AWAITING
     return settled
+
+
+def ask_to_loosen(from_tier: str, workspace: Workspace, *, acting_user: Acting, now: datetime) -> None:
+    """To ask for less is a widening itself, or one person could do it and then all else. Raises NeedsApproval.
+
+    Where nobody else could ever agree it is done at once, and the audit log says by whom.
+    """
+    person, token = _person(acting_user), _token(acting_user)
+    nobody = ProposedChange(proposed_by=person, proposed_by_token=token.pk if token else None)
+    if not who_could_approve(nobody, now=now):
+        return
+    wish = Wish(
+        "change_approval_tier",
+        about="Fewer changes that need a second person",
+        arguments={"approval_tier": workspace.approval_tier},
+        base_version=from_tier,
+    )
+    loosened = Widening("This workspace", "", {}, (Other("changes that would not wait any more", from_tier),))
+    widening.require(wish, [loosened], acting_user=acting_user, now=now, from_tier=from_tier)
 
 
 # --- Who may answer ---------------------------------------------------------------------------------

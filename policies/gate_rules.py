@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 
 from accounts import gate_rules
+from accounts.audit import Acting
 from accounts.gate_rules import KeyUse, LimitRow
-from accounts.models import PublicKey
-from policies import bells, limit_rows
+from accounts.models import PublicKey, Workspace
+from policies import approvals, bells, limit_rows
 from policies.engine.names import Reason, VerdictKind
 from policies.engine.rules import KycRules, MalformedRules
 from policies.limit_input import BadLimits, stored_limits
@@ -58,6 +59,9 @@ class PoliciesGateRules:
 
     def owns_number(self, e164: str) -> bool:
         return PhoneNumber.objects.filter(e164=e164).exists()
+
+    def ask_to_loosen(self, from_tier: str, workspace: Workspace, acting_user: Acting, now: datetime) -> None:
+        approvals.ask_to_loosen(from_tier, workspace, acting_user=acting_user, now=now)
 
     def tell(self, workspace_id: int, version: int) -> None:
         bells.publish_snapshot(workspace_id, version)

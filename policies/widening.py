@@ -72,15 +72,19 @@ _nobody_to_ask: ContextVar[bool] = ContextVar("nobody_to_ask", default=False)
 _together: ContextVar[_Together | None] = ContextVar("widenings_together", default=None)
 
 
-def require(wish: Wish, widenings: Iterable[Widening | None], *, acting_user: Acting, now: datetime) -> None:
+def require(
+    wish: Wish, widenings: Iterable[Widening], *, acting_user: Acting, now: datetime, from_tier: str | None = None
+) -> None:
     """Raises NeedsApproval where the workspace wants a second person for one of `widenings`.
 
-    Called where everything is written already, in the transaction that the exception undoes.
+    Called where everything is written already, in the transaction that the exception undoes. `from_tier`: the setting,
+    where it is not the stored one that counts.
     """
-    found = tuple(one for one in widenings if one is not None)
+    found = tuple(widenings)
     if not found or _nobody_to_ask.get():
         return
-    from_tier = Workspace.objects.values_list("approval_tier", flat=True).get(pk=current_workspace_id())
+    if from_tier is None:
+        from_tier = Workspace.objects.values_list("approval_tier", flat=True).get(pk=current_workspace_id())
     if not from_tier or not any(one.asks(from_tier) for one in found):
         return
     gathering = _together.get()

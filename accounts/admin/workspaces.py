@@ -24,6 +24,10 @@ from accounts.middleware import SESSION_KEY
 from accounts.models import ApiToken, Membership, UponaiKey, Workspace
 
 LIMITS_MEAN = "For every number and key. What a country policy or a public key says itself comes before these."
+FOUR_EYES_MEAN = (
+    "Opening a country of the chosen exposure waits for another owner or policy editor, wherever it is asked for. "
+    "Closing, holds and the brake never wait. To ask for less here waits in the same way."
+)
 
 
 def time_zone_choices() -> list[tuple[str, str]]:
@@ -81,7 +85,10 @@ class WorkspaceForm(VerbForm):
 
     class Meta:
         model = Workspace
-        fields = ("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits", "kyc_fallback")
+        fields = (
+            *("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits", "kyc_fallback"),
+            *("new_numbers", "requests_per_second", "approval_tier", "approval_hours", "digest_period"),
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -97,6 +104,9 @@ class WorkspaceAdmin(ConsoleAdmin):
         (None, {"fields": ("name", ("home_country", "time_zone"))}),
         ("Prices", {"fields": ("agent_minute_price", "carrier_prices")}),
         ("KYC", {"fields": ("kyc_fallback",)}),
+        ("At UponAI", {"fields": ("new_numbers", "requests_per_second")}),
+        ("Four eyes", {"fields": (("approval_tier", "approval_hours"),), "description": FOUR_EYES_MEAN}),
+        ("Mail", {"fields": ("digest_period",)}),
         (
             "Limits of the whole workspace",
             {"fields": ("limits",), "classes": ["collapse"], "description": LIMITS_MEAN},

@@ -15,10 +15,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import countries, workspaces
-from accounts.api.inputs import AsWritten, Body, Text
+from accounts.api.inputs import AsWritten, Body, Text, WholeNumber
 from accounts.api.limits import LimitsAsWritten
 from accounts.api.views import ApiView
 from accounts.models import Workspace
+from accounts.models.people import ApprovalTier, DigestPeriod, NewNumbers
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)
@@ -45,6 +46,11 @@ class WorkspaceSerializer(serializers.ModelSerializer):
             "carrier_prices",
             "limits",
             "kyc_settings",
+            "new_numbers",
+            "requests_per_second",
+            "approval_tier",
+            "approval_hours",
+            "digest_period",
         )
 
 
@@ -58,6 +64,16 @@ class EditWorkspace(Body):
     time_zone = Text(max_length=64, required=False)
     limits = LimitsAsWritten(required=False)
     kyc_settings = KycSettingsAsWritten(required=False)
+    new_numbers = serializers.ChoiceField(required=False, choices=NewNumbers.choices)
+    requests_per_second = WholeNumber(required=False, min_value=1, max_value=1000)
+    approval_tier = serializers.ChoiceField(
+        required=False,
+        choices=ApprovalTier.choices,
+        allow_blank=True,
+        help_text="From which exposure tier on a widening waits for a second person; empty for none.",
+    )
+    approval_hours = WholeNumber(required=False, min_value=1, max_value=720)
+    digest_period = serializers.ChoiceField(required=False, choices=DigestPeriod.choices)
 
     def validate_home_country(self, code: str) -> str:
         if code not in countries.CODES:

@@ -41,7 +41,27 @@ def test_shows_the_token_s_workspace():
         "carrier_prices": {"GB": 0.05},
         "limits": {},
         "kyc_settings": {},
+        "new_numbers": "flagged",
+        "requests_per_second": 10,
+        "approval_tier": "",
+        "approval_hours": 24,
+        "digest_period": "weekly",
     }
+
+
+def test_changes_what_an_owner_chooses_and_names_what_cannot_be():
+    client = client_of(make_workspace(slug="clinic"))
+    chosen = {"new_numbers": "default_policy", "requests_per_second": 25, "approval_tier": "T2", "approval_hours": 8}
+    chosen["digest_period"] = "never"
+
+    changed = client.patch("/api/v1/workspace/", chosen, format="json").json()
+    wrong = {"new_numbers": "x", "requests_per_second": 0, "approval_tier": "T9", "approval_hours": 721}
+    refused = client.patch("/api/v1/workspace/", wrong | {"digest_period": 1}, format="json")
+
+    assert {name: changed[name] for name in chosen} == chosen
+    assert refused.status_code == 422
+    assert {error["field"] for error in refused.json()["errors"]} == set(chosen)
+    assert client.get("/api/v1/workspace/").json() == changed
 
 
 def test_shows_kyc_records_by_what_the_customer_calls_the_person(workspace):
