@@ -14,12 +14,15 @@ from policies.engine.numbers import understand
 from policies.engine.prefixes import countries_of
 from policies.held import opens_lists
 from policies.models import Hold, Open
+from policies.opens import ends_soon
 
 NOTE = (
     "An open overrides the rules for countries and kinds of numbers, nothing else: sanctions, holds, captcha, KYC, "
     "limits and caps stay as they are. It ends by itself. Where UponAI's country lists would refuse what is open, "
     "they get its country for that time."
 )
+
+ENDS_SOON = "It ends within the hour; then policies decide again. Open it once more to keep it open longer."
 
 _SOME = {"": "calls and messages", "phone_call": "phone calls", "sms": "SMS", "web_call": "web calls", "chat": "chats"}
 _WAYS = {"": "both ways", "inbound": "inbound", "outbound": "outbound"}
@@ -70,7 +73,10 @@ def sentence(open_: Open, *, now: datetime, may_close: bool, back: str = "") -> 
     if opens_lists(open_):
         confirm += " UponAI gets its usual country lists back."
     close = Action("Close now", href, "danger", "lock", True, confirm)
-    return Sentence("notice", headline(open_), facts(open_, now), (close,) if may_close else ())
+    actions = (close,) if may_close else ()
+    if ends_soon(open_, now):
+        return Sentence("warning", f"{headline(open_)} It ends soon.", f"{facts(open_, now)} {ENDS_SOON}", actions)
+    return Sentence("notice", headline(open_), facts(open_, now), actions)
 
 
 def _whom(open_: Open) -> str:

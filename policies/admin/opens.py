@@ -141,6 +141,8 @@ class OpenAdmin(ExceptionAdmin):
 
     @display(description="State")
     def state(self, row: Open) -> str:
+        if opens.ends_soon(row, timezone.now()):
+            return badge("Ends soon", "unknown", open_words.ENDS_SOON)
         return {
             "in_force": badge("Open", "pending", "It lets through now."),
             "closed": badge("Closed", "", f"By {row.closed_by}."),

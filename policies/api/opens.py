@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,20 +16,24 @@ from policies.models import Hold, Open
 from policies.open_input import LONGEST
 
 SCOPES = [scope for scope in Hold.Scope.values if scope != Hold.Scope.WORKSPACE]
-_SHOWN_ONLY = ("id", "state", "opened_at", "opened_by", "closed_at", "closed_by")
+_SHOWN_ONLY = ("id", "state", "opened_at", "opened_by", "ends_soon", "closed_at", "closed_by")
 
 
 class OpenSerializer(TemporarySerializer):
     scope = scope_field(SCOPES)
     closed_by = serializers.CharField(allow_null=True)
+    ends_soon = serializers.SerializerMethodField(help_text="It ends within the hour.")
     nulls = ("direction", "channel", "closed_by")
 
     class Meta:
         model = Open
         fields = (
             *("id", "scope", "value", "direction", "channel", "reason", "state"),
-            *("opened_at", "opened_by", "expires_at", "closed_at", "closed_by"),
+            *("opened_at", "opened_by", "expires_at", "ends_soon", "closed_at", "closed_by"),
         )
+
+    def get_ends_soon(self, row: Open) -> bool:
+        return opens.ends_soon(row, timezone.now())
 
 
 class OpenTemporarily(Making):
