@@ -16,6 +16,7 @@ from monitoring.dashboards import blocked, brake, counts, links, map, matters, o
 from monitoring.dashboards.counts import HourlyCounts, Metric, Pulse
 from monitoring.dashboards.matters import SyncCounts
 from monitoring.dashboards.period import SHAPES, Period
+from policies import approvals
 from policies.models import Hold
 
 
@@ -153,7 +154,12 @@ def _pulse(asked: Asked) -> Pulse:
 def _matters(asked: Asked, sync: SyncCounts, pulse: Pulse) -> tuple[matters.Matter, ...]:
     kyc = matters.kyc_queue() if asked.sees_kyc else matters.KycQueue()
     return matters.open_matters(
-        sync, kyc, refused_webhooks=pulse.refused_webhooks, key_leaks=pulse.key_leaks, now=asked.now
+        sync,
+        kyc,
+        refused_webhooks=pulse.refused_webhooks,
+        key_leaks=pulse.key_leaks,
+        now=asked.now,
+        approvals=approvals.awaiting().count(),
     )
 
 

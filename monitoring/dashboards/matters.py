@@ -65,7 +65,7 @@ def kyc_queue() -> KycQueue:
 
 
 def open_matters(
-    sync: SyncCounts, kyc: KycQueue, *, refused_webhooks: int, key_leaks: int, now: datetime
+    sync: SyncCounts, kyc: KycQueue, *, refused_webhooks: int, key_leaks: int, now: datetime, approvals: int = 0
 ) -> tuple[Matter, ...]:
     """The most pressing first; empty when nothing is open."""
     found = []
@@ -84,6 +84,9 @@ def open_matters(
     ):
         if count:
             found.append(Matter(count, f"phone number{'s' * (count != 1)} {said}", _numbers(state), tone))
+    if approvals:
+        text = f"change{'s wait' if approvals != 1 else ' waits'} for a second person"
+        found.append(Matter(approvals, text, reverse("admin:policies_proposedchange_changelist"), "warning"))
     if kyc.waiting:
         found.append(_kyc(kyc, now))
     return tuple(found)
