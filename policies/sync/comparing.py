@@ -40,9 +40,11 @@ def compare(
     item: Mapping[str, Any],
     wanted: CountryLists,
     endpoint: str,
+    is_back: bool,
     asked_at: datetime,
 ) -> Compared:
-    """`seen`, `item`: UponAI's lists and its whole phone number object, as of `asked_at`."""
+    """`seen`, `item`: UponAI's lists and its whole phone number object, as of `asked_at`, of a number that UponAI
+    had always listed, or `is_back`: lists again."""
     found = differences.between(wanted, seen)
     others = _other_bindings(target.phone_number, item, endpoint)
     noted: dict[str, Any] = {"observed": seen.as_json(), "verified_at": asked_at}
@@ -52,8 +54,10 @@ def compare(
     if target.state == State.FAILED:
         # UponAI refused what we want: somebody has to change that first, and reads why.
         return Compared(noted, sentence, "left")
-    if not others and target.applied is not None and of_json(target.applied).same_as(seen):
-        # Nobody touched it. What is wanted has changed and nobody rang, as where a hold has ended a second ago.
+    is_as_sent = not others and target.applied is not None and of_json(target.applied).same_as(seen)
+    if is_as_sent or is_back:
+        # Nobody touched it: what is wanted has changed and nobody rang, as where a hold has ended a second ago. Or it
+        # is a number that was lost, and comes with what it had or with nothing.
         return Compared(noted | {"state": State.PENDING, "due_at": asked_at}, sentence, "sent")
     widens = bool(others) or any(difference.widens for difference in found)
     return _drifted(target, noted, sentence, wanted=wanted, widens=widens, asked_at=asked_at)

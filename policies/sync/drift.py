@@ -20,8 +20,9 @@ from accounts.models import Workspace
 from accounts.scoping import scoped, unscoped
 from policies import bells, held
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
-from policies.sync import bindings, importing, lists
+from policies.sync import bindings, connection, importing, lists
 from policies.sync.comparing import Compared, compare
+from policies.sync.connection import Waiting
 from policies.uponai import payloads
 from policies.uponai.client import UponaiClient, UponaiTrouble
 from policies.uponai.payloads import PayloadError, ProviderNumber
@@ -68,14 +69,14 @@ def ask(*, workspace_id: int, acting_user: Acting, now: datetime) -> UponaiConne
     workspaces.uponai_key(workspace_id)
     with scoped(workspace_id), transaction.atomic():
         workspace = Workspace.objects.get(pk=workspace_id)
-        connection, _ = UponaiConnection.objects.get_or_create(workspace=workspace)
-        UponaiConnection.objects.filter(pk=connection.pk).update(drift_due_at=now)
+        row = connection.of(workspace_id)
+        UponaiConnection.objects.filter(pk=row.pk).update(drift_due_at=now)
         audit.record(
             workspace_id=workspace.pk, action="sync.check", subject=workspace, acting_user=acting_user, now=now
         )
         transaction.on_commit(lambda: bells.ring(TASK, workspace_id=workspace.pk))
-        connection.refresh_from_db()
-        return connection
+        row.refresh_from_db()
+        return row
 
 
 def due(*, now: datetime) -> list[int]:
@@ -84,7 +85,8 @@ def due(*, now: datetime) -> list[int]:
         never = PhoneNumber.objects.exclude(workspace__in=UponaiConnection.objects.values("workspace"))
         for workspace_id in never.values_list("workspace_id", flat=True).distinct().order_by():
             UponaiConnection.objects.get_or_create(workspace_id=workspace_id)
-        return list(_due(now).order_by("drift_due_at").values_list("workspace_id", flat=True))
+        rows = _due(now).exclude(workspace__in=connection.silent(now))
+        return list(rows.order_by("drift_due_at").values_list("workspace_id", flat=True))
 
 
 def check_if_due(workspace_id: int, *, clock: Clock) -> Report | None:
@@ -95,21 +97,21 @@ def check_if_due(workspace_id: int, *, clock: Clock) -> Report | None:
         return None
     try:
         return check(workspace_id, clock=clock)
-    except (Busy, UponaiTrouble, workspaces.NoUponaiKey):
+    except (Busy, UponaiTrouble):
         return None
 
 
 def check(workspace_id: int, *, clock: Clock) -> Report:
-    """Compares all numbers of a workspace. Raises Busy, UponaiTrouble, NoUponaiKey; what was seen until then counts."""
+    """Compares all numbers of a workspace. Raises Busy, UponaiTrouble; what was seen until then counts."""
     with scoped(workspace_id):
         workspace = Workspace.objects.get(pk=workspace_id)
         token = _claim(workspace, now=clock())
         try:
-            with UponaiClient(workspaces.uponai_key(workspace_id)) as client:
+            with connection.client(workspace_id, clock=clock) as client:
                 report = _scan(workspace, client, token, clock=clock)
-        except (UponaiTrouble, workspaces.NoUponaiKey) as trouble:
-            now = clock()
-            _release(token, drift_due_at=now + AFTER_TROUBLE, drift_error=str(trouble))
+        except UponaiTrouble as trouble:
+            until = trouble.until if isinstance(trouble, Waiting) else None
+            _release(token, drift_due_at=until or clock() + AFTER_TROUBLE, drift_error=str(trouble))
             raise
         now = clock()
         _release(token, drift_due_at=now + EVERY, drift_checked_at=now, drift_error=_unreadable(report))
@@ -128,12 +130,8 @@ def given_up() -> models.QuerySet[SyncTarget]:
 
 
 def _due(now: datetime) -> models.QuerySet[UponaiConnection]:
-    """A workspace whose key UponAI refuses, or that UponAI does not answer, waits until it does again."""
     rows: models.QuerySet[UponaiConnection] = _free(UponaiConnection.objects.all(), now).filter(
-        models.Q(drift_due_at=None) | models.Q(drift_due_at__lte=now),
-        models.Q(blocked_until=None) | models.Q(blocked_until__lte=now),
-        disconnected_at=None,
-        key_refused_at=None,
+        models.Q(drift_due_at=None) | models.Q(drift_due_at__lte=now)
     )
     return rows
 
@@ -188,12 +186,12 @@ def _page(workspace: Workspace, page: list[Any], report: Report, *, asked_at: da
             .select_related("phone_number__policy__current_revision")
             .filter(phone_number__e164__in=shown)
         )
-        _compare(workspace, targets, shown, report, asked_at=asked_at, now=now)
+        back = {target.phone_number.e164 for target in targets if target.phone_number.missing_since}
+        _compare(workspace, targets, shown, back, report, asked_at=asked_at, now=now)
     new = named - {target.phone_number.e164 for target in targets}
     found = [shown[e164].number for e164 in shown if e164 in new]
     if found:
-        importing.adopt_new(workspace=workspace, numbers=found, acting_user=None, now=now)
-        report.added += len(found)
+        report.added += len(importing.adopt_new(workspace=workspace, numbers=found, acting_user=None, now=now))
     return named
 
 
@@ -224,6 +222,7 @@ def _compare(
     workspace: Workspace,
     targets: list[SyncTarget],
     shown: dict[str, Shown],
+    back: set[str],
     report: Report,
     *,
     asked_at: datetime,
@@ -242,6 +241,7 @@ def _compare(
             item=one.item,
             wanted=lists.wanted(target, holds=holds, opens=opens),
             endpoint=workspace.endpoint,
+            is_back=target.phone_number.e164 in back,
             asked_at=asked_at,
         )
         _count(report, target, compared)

@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.models import Workspace
-from accounts.workspaces import NoUponaiKey
-from policies.sync import drift
+from policies.sync import connection, drift
+from policies.sync.connection import Standing
 from policies.sync.drift import Report
 from policies.uponai.client import UponaiTrouble
 
@@ -30,7 +30,7 @@ class Command(BaseCommand):
     help = "Compare all phone numbers with UponAI, and say what somebody changed there."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--workspace", metavar="SLUG", help="only this one; all that have an UponAI key")
+        parser.add_argument("--workspace", metavar="SLUG", help="only this one; else all that are connected")
         parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="for a turn; 120")
         parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
@@ -39,9 +39,6 @@ class Command(BaseCommand):
         for workspace in self._workspaces(options["workspace"]):
             try:
                 reports[workspace.slug] = self._check(workspace, options["timeout"])
-            except NoUponaiKey as missing:
-                if options["workspace"]:
-                    raise CommandError(str(missing)) from None
             except (UponaiTrouble, drift.Busy) as trouble:
                 troubles[workspace.slug] = str(trouble)
         if options["json"]:
@@ -54,11 +51,16 @@ class Command(BaseCommand):
 
     def _workspaces(self, slug: str | None) -> list[Workspace]:
         if slug is None:
-            return list(Workspace.objects.order_by("slug"))
+            return [workspace for workspace in Workspace.objects.order_by("slug") if self._is_connected(workspace)]
         workspace = Workspace.objects.filter(slug=slug).first()
         if workspace is None:
             raise CommandError(f"There is no workspace named {slug!r}.")
         return [workspace]
+
+    def _is_connected(self, workspace: Workspace) -> bool:
+        """Whether there is anything to compare with."""
+        said = connection.standing(workspace.pk, now=timezone.now())
+        return said.standing not in (Standing.NO_KEY, Standing.DISCONNECTED)
 
     def _check(self, workspace: Workspace, timeout: float) -> Report:
         """Waits for its turn where a worker is at it."""

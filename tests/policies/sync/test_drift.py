@@ -10,7 +10,6 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import audit
 from accounts.models import AuditEntry
-from accounts.scoping import scoped
 from policies import holds
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
 from policies.sync import bindings, drift, push, schedule
@@ -238,9 +237,9 @@ def test_new_numbers_are_adopted_and_lost_ones_noted(workspace_at_uponai, uponai
 
 
 def test_agents_that_are_bound_again_are_unbound_again(in_workspace, uponai):
-    webhooks = dict.fromkeys(bindings.WEBHOOKS, bindings.address_of(in_workspace.endpoint))
+    ours = dict.fromkeys(bindings.WEBHOOKS, bindings.address_of(in_workspace.endpoint))
     agents = [{"agent_id": "agent_a", "weight": 1}]
-    uponai.post("numbers", numbers=[{"phone_number": FRONT, **webhooks, **OURS}])
+    uponai.post("numbers", numbers=[{"phone_number": FRONT, **ours, **OURS}])
     make_phone_number(in_workspace, FRONT, closed_when_down=True, asks_console=True)
     SyncTarget.objects.update(applied={"inbound": ["CA", "US"], "outbound": ["CA", "US"]})
     assert check(in_workspace).found == []
@@ -320,8 +319,7 @@ def test_asks_no_more_often_for_more_numbers(workspace_at_uponai, uponai):
 
 def test_the_command_tells_what_it_found(workspace_at_uponai, uponai, capsys):
     change(uponai, outbound=["US"])
-    with scoped(make_workspace(uponai_key="").pk):
-        pass
+    make_workspace(uponai_key="")
 
     call_command("drift", "--workspace", workspace_at_uponai.slug)
     assert f"{FRONT}: UponAI does not allow Canada to be called; left to you" in capsys.readouterr().out
