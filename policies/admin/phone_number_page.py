@@ -18,7 +18,7 @@ from accounts.countries import name_of
 from accounts.models import AuditEntry
 from policies import held
 from policies.actions import version_of
-from policies.admin import answering_page, hold_words, open_words
+from policies.admin import answering_page, drift_page, hold_words, open_words
 from policies.admin.country_input import always_blocked, family_of, how_many, in_words, left_out
 from policies.engine.holds import HoldSnapshot
 from policies.models import CountryPolicy, Hold, PhoneNumber, SyncTarget
@@ -63,7 +63,7 @@ def body(
         "followers": others + 1,
         "policies": CountryPolicy.objects.exclude(pk=number.policy_id).order_by("name") if may_change else (),
         "sync": sync_state(number, now),
-        "facts": sync_facts(number, now),
+        "facts": sync_facts(number, now, may_see_audit=may_see_audit),
         "answering": answering_page.facts(number, now=now, may_change=may_change),
         "entries": _entries(number) if may_see_audit else None,
     }
@@ -173,7 +173,7 @@ def _uponai_half(number: PhoneNumber, target: SyncTarget | None, *, for_a_time: 
     if target.state == State.FAILED:
         return "danger", f"UponAI refused this: {error}. It is not tried again by itself."
     if target.state == State.DRIFT:
-        return "warning", f"UponAI shows other lists: {error}" if error else "UponAI shows other lists"
+        return "warning", drift_page.in_short(target)
     if not error:
         return "notice", "UponAI does not have this yet; it is on its way."
     return "warning", f"UponAI does not have this yet: {error}"
@@ -198,10 +198,12 @@ def _fingerprint(number: PhoneNumber, target: SyncTarget | None) -> str:
     return f"{zlib.crc32(repr(facts).encode()):08x}"
 
 
-def sync_facts(number: PhoneNumber, now: datetime) -> dict[str, Any]:
-    """Desired, applied and observed, side by side."""
+def sync_facts(number: PhoneNumber, now: datetime, *, may_see_audit: bool) -> dict[str, Any]:
+    """Wanted, last sent and seen, side by side, with what is to be done about a difference."""
     target = _target(number)
-    wanted = _desired(number, holds=held.of_lists(now), opens=held.opens_of_lists(now)).as_json()
+    lists_wanted = lists.desired_of(target, now=now) if target else _desired(number)
+    wanted = lists_wanted.as_json()
+    others = PhoneNumber.objects.filter(policy=number.policy).exclude(pk=number.pk).count()
     rows = []
     for direction, title in TITLES.items():
         columns = [_column(wanted, direction)]
@@ -212,6 +214,9 @@ def sync_facts(number: PhoneNumber, now: datetime) -> dict[str, Any]:
     return {
         "target": target,
         "rows": rows,
+        "drift": drift_page.facts(number, lists_wanted, others=others),
+        "history": drift_page.history(number) if may_see_audit else None,
+        "version": version_of(number),
         "error": f"{target.error.rstrip('. ')}." if target and target.error else "",
         "may_retry": target is not None and target.state != State.SYNCED,
         "trying_now": target is not None and target.due_at is not None and target.due_at <= now,

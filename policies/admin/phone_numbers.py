@@ -17,15 +17,16 @@ from unfold.decorators import display
 
 from accounts.admin.base import acting, is_htmx
 from accounts.admin.display import countries_cell, panel_url, phone_cell, phone_facts, searched_digits
+from accounts.workspaces import NoUponaiKey
 from policies import actions, flagged
 from policies.actions import Refused, StaleEdit
-from policies.admin import answering_page
+from policies.admin import answering_page, drift_page
 from policies.admin import phone_number_page as page
 from policies.admin.bulk_page import BulkPage
 from policies.admin.country_input import in_words, options, understood
 from policies.admin.filters import FlaggedFilter
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
-from policies.sync import push
+from policies.sync import drift, push
 
 LAST_ONE = (
     "A list cannot be empty: UponAI reads an empty list as “every country”. Add the country you want first, "
@@ -116,6 +117,9 @@ class PhoneNumberAdmin(BulkPage):
             (one + "when-down/", "when_down", self.when_down_view),
             (one + "retry/", "retry", self.retry_view),
             (one + "confirm/", "confirm", self.confirm_view),
+            (one + "re-assert/", "re_assert", self.re_assert_view),
+            (one + "adopt/", "adopt", self.adopt_view),
+            ("check/", "check", self.check_view),
             (one + "sync-state/", "sync_state", self.sync_state_view),
             (one + "sync-facts/", "sync_facts", self.sync_facts_view),
         ]
@@ -315,6 +319,34 @@ class PhoneNumberAdmin(BulkPage):
         text = "It may stay as it is." if done else "Somebody has said so already."
         return self._answer(request, number, Outcome(text, "quiet" if done else "notice", "confirm"))
 
+    def re_assert_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        number = self._loaded_to_change(request, object_id)
+        text, tone = drift_page.re_asserted(number, **acting(request))
+        return self._answer(request, number, Outcome(text, tone, "drift"))
+
+    def adopt_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        number = self._loaded_to_change(request, object_id)
+        try:
+            text, tone = drift_page.adopted(number, request.POST, **acting(request))
+        except StaleEdit:
+            text, tone = STALE, "warning"
+        return self._answer(request, number, Outcome(text, tone, "drift"))
+
+    def check_view(self, request: HttpRequest) -> HttpResponse:
+        """Has all numbers compared with UponAI; what differs shows up by itself."""
+        if request.method != "POST" or not self.has_change_permission(request):
+            raise PermissionDenied
+        try:
+            drift.ask(workspace_id=request.workspace.pk, **acting(request))  # type: ignore[attr-defined]
+        except NoUponaiKey as missing:
+            messages.error(request, str(missing))
+        else:
+            messages.success(request, "All numbers are being compared with UponAI now.")
+        back = request.POST.get("number", "")
+        if back.isdecimal():
+            return redirect("admin:policies_phonenumber_change", back)
+        return redirect("admin:policies_phonenumber_changelist")
+
     # --- Parts that the page fetches ------------------------------------------------------------------
 
     def sync_state_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -330,7 +362,9 @@ class PhoneNumberAdmin(BulkPage):
         number = self._loaded(request, object_id)
         context = {
             "number": number,
-            "facts": page.sync_facts(number, timezone.now()),
+            "facts": page.sync_facts(
+                number, timezone.now(), may_see_audit=request.user.has_perm("accounts.view_auditentry")
+            ),
             "may_change": self.has_change_permission(request, number),
         }
         return TemplateResponse(request, "policies/_sync_facts.html", context)
