@@ -102,6 +102,10 @@ LINES: Final = (
     *(HOTELS, ISLANDS, EMERGENCIES, LONDON, AFTER_HOURS),
 )
 
+CHANGED_BEHIND: Final = ISLANDS
+"""Somebody changed this one in UponAI's dashboard: it may not call Mexico any more."""
+LEFT_THERE: Final = ("US", "CA", "DO", "JM")
+
 WIDGET_KEY: Final = "Call-back form"
 CHAT_KEY: Final = "Concierge chat"
 PARTNER_KEY: Final = "Partner portal"

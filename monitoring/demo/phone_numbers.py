@@ -5,6 +5,7 @@ UponAI comes first: a number that the sandbox lost is put there again, and every
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +19,13 @@ from accounts.scoping import scoped
 from monitoring.demo import cast
 from monitoring.demo.cast import Line
 from policies import actions, asking
-from policies.models import CountryPolicy, PhoneNumber
-from policies.sync import bindings
+from policies.models import CountryPolicy, PhoneNumber, SyncTarget
+from policies.sync import bindings, push
 from policies.sync.importing import import_numbers
 from policies.uponai.client import UponaiClient, UponaiTrouble
 
 SECONDS = 10
+LOOKS, LOOK_SECONDS = 20, 0.25
 BEYOND_THE_LOG = 2_000_000_000  # only whether it answers is asked
 
 
@@ -155,3 +157,22 @@ def _remove(policy: CountryPolicy, *, acting_user: User, now: datetime) -> None:
         )
         CountryPolicy.objects.filter(pk=policy.pk).update(current_revision=None)
         policy.delete()
+
+
+def change_behind(workspace: Workspace, *, now: datetime) -> None:
+    """Brings one number to UponAI, then changes it there as somebody would in its dashboard; the sync finds it.
+
+    Left out where a worker is not done with the number in time: the demo is as good without. Raises UponaiTrouble.
+    """
+    e164 = cast.CHANGED_BEHIND.e164
+    with scoped(workspace.pk):
+        target = SyncTarget.objects.get(phone_number__e164=e164)
+    for _ in range(LOOKS):
+        push.push(target.pk, clock=lambda: now)
+        with scoped(workspace.pk):
+            target.refresh_from_db()
+        if target.state == SyncTarget.State.SYNCED and target.due_at is None:
+            with UponaiClient(settings.SANDBOX_API_KEY) as client:
+                client.update_phone_number(e164, {"allowed_outbound_country_list": list(cast.LEFT_THERE)})
+            return
+        time.sleep(LOOK_SECONDS)

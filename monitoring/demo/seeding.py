@@ -94,6 +94,7 @@ def _complete_first(workspace: Workspace, people: dict[str, User], *, now: datet
     phone_numbers.bring_in(workspace, acting_user=owner, now=now)
     policies = founding.policies(workspace, (), acting_user=editor, now=now)
     phone_numbers.assign(workspace, policies, acting_user=editor, now=now)
+    phone_numbers.change_behind(workspace, now=now)
     # After the numbers: a key may only call from one of them.
     founding.public_keys(
         workspace,

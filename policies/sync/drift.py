@@ -16,7 +16,7 @@ from django.db import models, transaction
 
 from accounts import audit, workspaces
 from accounts.audit import Acting, Note
-from accounts.models import Workspace
+from accounts.models import UponaiKey, Workspace
 from accounts.scoping import scoped, unscoped
 from policies import bells, held
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
@@ -85,7 +85,8 @@ def due(*, now: datetime) -> list[int]:
         never = PhoneNumber.objects.exclude(workspace__in=UponaiConnection.objects.values("workspace"))
         for workspace_id in never.values_list("workspace_id", flat=True).distinct().order_by():
             UponaiConnection.objects.get_or_create(workspace_id=workspace_id)
-        rows = _due(now).exclude(workspace__in=connection.silent(now))
+        rows = _due(now).filter(workspace__in=UponaiKey.objects.filter(verifies_until=None).values("workspace"))
+        rows = rows.exclude(workspace__in=connection.silent(now))
         return list(rows.order_by("drift_due_at").values_list("workspace_id", flat=True))
 
 

@@ -25,7 +25,7 @@ from monitoring.models import Call, UsageBucket
 from policies import connecting
 from policies.gate import rebuild, store
 from policies.models import CountryPolicy, Decision, PhoneNumber, SyncTarget
-from policies.sync import push
+from policies.sync import drift, push
 from tests import servers
 from tests.policies.gate.charges import charge
 from tests.sandbox.conftest import API_KEY, Sandbox
@@ -205,6 +205,16 @@ def test_numbers_come_from_the_sandbox_follow_their_policies_and_reach_uponai(de
     assert front_desk.inbound_webhook_url == f"{settings.CONSOLE_URL}/hooks/{demo.endpoint}/inbound"
     assert PhoneNumber.objects.get(e164=after_hours.phone_number).inbound_when_console_down == "dropped"
     assert set(SyncTarget.objects.values_list("state", flat=True)) == {"synced"}
+
+
+def test_one_number_was_changed_at_uponai_and_that_is_found(demo):
+    for sync_target_id in SyncTarget.objects.values_list("pk", flat=True):
+        push.push(sync_target_id, clock=lambda: NOW + timedelta(seconds=5))
+
+    [found] = drift.check(demo.pk, clock=lambda: NOW + timedelta(minutes=15)).found
+
+    assert (found.phone_number, found.outcome) == (cast.CHANGED_BEHIND.e164, "left")
+    assert found.sentence == "UponAI does not allow Mexico to be called"
 
 
 def test_a_console_on_another_port_gets_its_webhooks(demo, sandbox, settings):
