@@ -28,7 +28,7 @@ SYNC_ACTIONS = {
     "phone_number.came_back": "UponAI listed it again",
 }
 PUT_RIGHT = "It is being put right."
-YOURS = "UponAI allows less than it should, so nobody is in danger: adopt it, or send ours again."
+YOURS = "UponAI allows less than is wanted, and nothing is sent by itself: adopt theirs, or re-assert ours."
 NOBODY_HERE = "Nobody here did that."
 PERHAPS_LATE = "It may be a change of ours that UponAI had left unanswered and carried out late."
 

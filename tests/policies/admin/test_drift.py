@@ -73,7 +73,7 @@ def test_a_merely_narrower_number_waits_for_a_person(editor, number):
 
     html = page(editor, number)
 
-    assert "adopt it, or send ours again" in html
+    assert "adopt theirs, or re-assert ours" in html
     assert "that UponAI had left unanswered" in html
     assert "This gives United States back to its destinations at UponAI." in html
 
