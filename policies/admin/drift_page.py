@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from accounts.admin import audit
-from accounts.countries import NO_TELEPHONES, in_words
+from accounts.countries import NO_TELEPHONES, in_words, name_of
 from accounts.models import AuditEntry
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
@@ -18,6 +18,7 @@ from policies.sync.lists import CountryLists, of_json
 
 State = SyncTarget.State
 NEWEST = 10
+MOST_NAMED = 8
 SYNC_ACTIONS = {
     "sync.drift": "Seen at UponAI: something else than was sent",
     "sync.re_assert": "Ours sent again",
@@ -148,7 +149,9 @@ def _differs(part: Any) -> bool:
 def _named(codes: tuple[str, ...] | None) -> str:
     if codes is None:
         return "every country"
-    return "no country" if codes == (NO_TELEPHONES,) else in_words(codes)
+    if codes == (NO_TELEPHONES,):
+        return "no country"
+    return f"{len(codes)} countries" if len(codes) > MOST_NAMED else ", ".join(name_of(code) for code in codes)
 
 
 # --- What the buttons do --------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def test_adopting_takes_theirs_over_and_both_sides_stay_in_the_history(editor, n
 
     assert "What UponAI had is this number&#x27;s policy now." in html
     assert fresh(number).policy.current_revision.outbound["countries"] == ["JM", "US"]
-    assert "May call: wanted United States; at UponAI Jamaica and United States." in html
+    assert "May call: wanted United States; at UponAI Jamaica, United States." in html
 
 
 def test_adopting_every_country_needs_a_reason_and_a_fresh_page(editor, number):
