@@ -122,7 +122,7 @@ class OpensSerializer(serializers.Serializer):
     outbound = CountrySerializer(many=True)
 
 
-class PlanSerializer(serializers.Serializer):
+class PolicyFilePlanSerializer(serializers.Serializer):
     """What applying the file would change."""
 
     workspace = serializers.CharField()
@@ -136,7 +136,7 @@ class PlanSerializer(serializers.Serializer):
     looked_at = serializers.DictField(help_text="The version of all that the file was compared with.")
 
 
-class AppliedSerializer(PlanSerializer):
+class PolicyFileAppliedSerializer(PolicyFilePlanSerializer):
     """What was changed."""
 
     state = serializers.ChoiceField(choices=["nothing_to_do", "applied"])
@@ -191,7 +191,7 @@ class PlanView(PolicyFileView):
     scope_verbs = {"": "read"}
 
     @extend_schema(
-        request={"application/json": _FILE, YAML: _TEXT}, responses=PlanSerializer, operation_id="plan_create"
+        request={"application/json": _FILE, YAML: _TEXT}, responses=PolicyFilePlanSerializer, operation_id="plan_create"
     )
     def post(self, request: Request) -> Response:
         """Says what applying a policy file would change. Changes nothing."""
@@ -203,7 +203,11 @@ class PlanView(PolicyFileView):
 class ApplyView(PolicyFileView):
     @extend_schema(
         request={"application/json": _APPLY, YAML: _TEXT},
-        responses={200: AppliedSerializer, 202: AwaitingApprovalSerializer, (412, MEDIA_TYPE): ProblemSerializer},
+        responses={
+            200: PolicyFileAppliedSerializer,
+            202: AwaitingApprovalSerializer,
+            (412, MEDIA_TYPE): ProblemSerializer,
+        },
         parameters=[OpenApiParameter("plan", str, description="The plan's fingerprint, for a file sent as YAML.")],
         operation_id="apply_create",
     )
