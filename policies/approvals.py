@@ -330,5 +330,15 @@ def _difference(needs: NeedsApproval) -> dict[str, Any]:
 
 def _exposure(needs: NeedsApproval) -> dict[str, Any]:
     tiers = {code: tier for one in needs.widenings for code, tier in one.tiers.items()}
-    before = exposure.as_written(needs.workspace_id, needs.now).usd_per_hour
-    return {"tiers": tiers, "before_usd_per_hour": before, "after_usd_per_hour": needs.usd_per_hour}
+    before, after = exposure.as_written(needs.workspace_id, needs.now), needs.exposure
+    by_tier = {
+        tier: [next((line.usd_per_hour for line in one.tiers if line.name == tier), 0.0) for one in (before, after)]
+        for tier in sorted(set(tiers.values()))
+    }
+    return {
+        "tiers": tiers,
+        "before_usd_per_hour": before.usd_per_hour,
+        "after_usd_per_hour": after.usd_per_hour,
+        "by_tier_usd_per_hour": by_tier,
+        "without_gate_usd_per_hour": [one.without_gate.usd_per_hour for one in (before, after)],
+    }

@@ -13,6 +13,7 @@ from django.db import models
 
 from accounts import audit
 from accounts.audit import Acting
+from accounts.countries import name_of
 from accounts.scoping import current_workspace_id
 from accounts.workspaces import taking_turns
 from policies import widening
@@ -116,7 +117,8 @@ def countries_let_through(open_: Open | Wanted) -> frozenset[str]:
 
 def _ask(open_: Open, wanted: Wanted, *, acting_user: Acting, now: datetime) -> None:
     """Whether it needs a second person. Raises NeedsApproval."""
-    what = f"{open_.get_scope_display()} {open_.value}".strip()
+    is_country = open_.scope == Hold.Scope.COUNTRY
+    what = name_of(open_.value) if is_country else f"{open_.get_scope_display()} {open_.value}".strip()
     wish = Wish(
         "open_temporarily",
         about=f"An open until {open_.expires_at:%Y-%m-%d %H:%M} UTC: {what}",

@@ -19,6 +19,7 @@ from accounts.audit import Acting
 from accounts.models import Workspace
 from accounts.scoping import current_workspace_id
 from policies.engine import widenings as engine
+from policies.engine.exposure import Exposure
 from policies.engine.names import Direction
 from policies.engine.widenings import Widening
 
@@ -54,13 +55,13 @@ class NeedsApproval(Exception):
     """Nothing was changed: it waits for a second person once `approvals.propose` has kept it."""
 
     def __init__(
-        self, wish: Wish, widenings: tuple[Widening, ...], *, acting_user: Acting, now: datetime, usd_per_hour: float
+        self, wish: Wish, widenings: tuple[Widening, ...], *, acting_user: Acting, now: datetime, exposure: Exposure
     ) -> None:
         super().__init__(f"{wish.about}: this opens something that needs a second person's approval.")
         self.workspace_id = current_workspace_id()
         self.wish, self.widenings = wish, widenings
         self.acting_user, self.now = acting_user, now
-        self.usd_per_hour = usd_per_hour  # the exposure if it were done
+        self.exposure = exposure  # if it were done
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ def require(
     if gathering is not None:
         gathering.found.extend(found)
         return
-    raise NeedsApproval(wish, found, acting_user=acting_user, now=now, usd_per_hour=_exposure(now))
+    raise NeedsApproval(wish, found, acting_user=acting_user, now=now, exposure=_exposure(now))
 
 
 @contextmanager
@@ -113,7 +114,7 @@ def together(wish: Wish, *, acting_user: Acting, now: datetime) -> Iterator[None
         _together.reset(token)
     if gathering.found:
         found = tuple(gathering.found)
-        raise NeedsApproval(wish, found, acting_user=acting_user, now=now, usd_per_hour=_exposure(now))
+        raise NeedsApproval(wish, found, acting_user=acting_user, now=now, exposure=_exposure(now))
 
 
 @contextmanager
@@ -150,8 +151,8 @@ def _home_country() -> str:
     return str(Workspace.objects.only("home_country").get(pk=current_workspace_id()).home_country)
 
 
-def _exposure(now: datetime) -> float:
+def _exposure(now: datetime) -> Exposure:
     """Of the rows as this transaction has written them."""
     from policies import exposure  # it reads what the gate loads, which verbs need not import
 
-    return exposure.as_written(current_workspace_id(), now).usd_per_hour
+    return exposure.as_written(current_workspace_id(), now)

@@ -130,8 +130,7 @@ def _page(row: ProposedChange, request: HttpRequest, *, may: bool) -> dict[str, 
         "decider": approvals.decider_of(row) if row.decided_at else "",
         "parts": [_part(part) for part in row.difference.get("parts", ())],
         "more_parts": row.difference.get("more_parts", 0),
-        "before": usd(row.exposure.get("before_usd_per_hour")),
-        "after": usd(row.exposure.get("after_usd_per_hour")),
+        "figures": _figures(row.exposure),
         "exposure_href": reverse("exposure-page"),
         "may_answer": waits and may and not mine,
         "could_approve": approvals.who_could_approve(row, now=timezone.now()) if waits else (),
@@ -142,9 +141,9 @@ def _page(row: ProposedChange, request: HttpRequest, *, may: bool) -> dict[str, 
 def _sentence(row: ProposedChange, *, waits: bool, mine: bool, may: bool) -> Sentence:
     if not waits:
         tone = "quiet" if row.state == State.APPROVED else "notice"
-        return Sentence(tone, approvals.standing(row), f"“{row.answer}”" if row.answer else "")
+        return Sentence(tone, approvals.standing(row), f"{row.about}. “{row.answer}”" if row.answer else row.about)
     if not mine:
-        return Sentence("warning", "This waits for a second person. Nothing was changed yet.")
+        return Sentence("warning", "This waits for a second person. Nothing was changed yet.", row.about)
     withdraw = Action(
         "Withdraw",
         reverse("admin:policies_proposedchange_withdraw", args=[row.pk]),
@@ -152,7 +151,15 @@ def _sentence(row: ProposedChange, *, waits: bool, mine: bool, may: bool) -> Sen
         confirm="Nobody can approve it any more then. Nothing else changes.",
     )
     text = "You proposed this. It waits for somebody else, and nothing was changed yet."
-    return Sentence("notice", text, actions=(withdraw,) if may else ())
+    return Sentence("notice", text, row.about, (withdraw,) if may else ())
+
+
+def _figures(found: dict[str, Any]) -> list[dict[str, str]]:
+    """What could be burnt within an hour, before and after."""
+    both = {"Through the gate": [found.get("before_usd_per_hour"), found.get("after_usd_per_hour")]}
+    both |= {f"Of that towards {tier}": figures for tier, figures in found.get("by_tier_usd_per_hour", {}).items()}
+    both["With a leaked private key"] = found.get("without_gate_usd_per_hour", [None, None])
+    return [{"name": name, "before": usd(was), "after": usd(then)} for name, (was, then) in both.items()]
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
@@ -169,6 +176,5 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             for tier, codes in sorted(by_tier.items())
         ],
         "others": part["others"],
-        "before": how_many(part["before"]),
-        "after": how_many(part["after"]),
+        "change": "" if part["before"] == [] else f"From {how_many(part['before'])} to {how_many(part['after'])}. ",
     }

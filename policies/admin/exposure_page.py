@@ -48,7 +48,7 @@ def _page(found: Exposure) -> dict[str, Any]:
 def _sentence(found: Exposure) -> Sentence:
     text = f"At most {usd(found.usd_per_hour)} could be burnt within one hour through the gate."
     leaked = found.without_gate
-    beside = f"If UponAI's private key leaked, UponAI's lists alone would hold: {usd(leaked.usd_per_hour)} an hour."
+    beside = f"A leaked private key of UponAI's would pass it by: {usd(leaked.usd_per_hour)} an hour at most."
     return Sentence("notice" if found.usd_per_hour else "quiet", text, f"What bounds it: {found.bound}. {beside}")
 
 

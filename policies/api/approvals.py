@@ -33,6 +33,12 @@ _FIGURES: Final = {
         "tiers": {"type": "object", "additionalProperties": {"type": "string"}},
         "before_usd_per_hour": {"type": "number"},
         "after_usd_per_hour": {"type": "number"},
+        "by_tier_usd_per_hour": {"type": "object", "description": "Towards the tiers it opens: before and after."},
+        "without_gate_usd_per_hour": {
+            "type": "array",
+            "items": {"type": "number"},
+            "description": "If UponAI's private key leaked: before and after.",
+        },
     },
 }
 

@@ -62,4 +62,5 @@ def dollars(limit: Limit | None) -> str:
     if limit is None:
         return "no cap"
     window = _WINDOWS.get(int(limit.window_seconds), f"in {limit.window_seconds:g} seconds")
-    return f"${limit.limit:,g} {window}"
+    amount = f"{limit.limit:,.0f}" if limit.limit == int(limit.limit) else f"{limit.limit:,.2f}"
+    return f"${amount} {window}"

@@ -108,6 +108,7 @@ class _Credential:
     channels: frozenset[str]
     names: tuple[str, ...] = ()
     count: int = 1
+    observed: bool = False
 
 
 def exposure(
@@ -181,7 +182,7 @@ class _Reckoning:
             )
             known = alike.get(place)
             names = (*(known.names if known else ()), key.key)
-            alike[place] = _Credential("key", one.reach, one.limits, one.channels, names, len(names))
+            alike[place] = _Credential("key", one.reach, one.limits, one.channels, names, len(names), one.observed)
         return list(alike.values())
 
     def _key(self, key: KeySnapshot) -> _Credential:
@@ -193,9 +194,10 @@ class _Reckoning:
         else:
             reach = self.everywhere if "from_number" in key.allowed_fields else NOWHERE
         limits = self._limits(KEY_DEFAULTS, policy.outbound.limits if policy else None) | dict(key.limits)
-        if key.observing or (number and number.observing) or (policy and policy.outbound.observing):
+        observed = bool(key.observing or (number and number.observing) or (policy and policy.outbound.observing))
+        if observed:
             limits = {LimitName.CALL_SECONDS: limits.get(LimitName.CALL_SECONDS)}  # observed: counted, not enforced
-        return _Credential("key", reach if dials else NOWHERE, limits, frozenset(key.channels))
+        return _Credential("key", reach if dials else NOWHERE, limits, frozenset(key.channels), observed=observed)
 
     def _limits(self, factory: Limits, policy: Limits | None) -> dict[LimitName, Limit | None]:
         return {**factory, **self.snapshot.limits, **(policy or {})}
@@ -237,6 +239,7 @@ class _Reckoning:
             bound = f"{lines:g} calls at once"
         else:
             bound = f"{attempts:,g} attempts an hour"
+        bound += "; only observed, so its own limits do not hold" if one.observed else ""
         everywhere = self.new if only is None else self.new & only
         shared = min(an_hour(new_cap), len(everywhere) * an_hour(country_cap) if everywhere else 0.0)
         return _Burn(one.kind, called, told, known, an_hour(spend), shared, bound)
@@ -264,7 +267,7 @@ class _Reckoning:
         sums = _sums(burns)
         found = min(sums, by_lines + by_attempts, an_hour(spend))
         if found == 0:
-            return 0.0, "nothing that costs money is open"
+            return 0.0, "no key or token reaches it"
         if found == an_hour(spend):
             return found, f"{bounds.dollars(spend)} of the workspace"
         if found < sums:

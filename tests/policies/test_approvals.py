@@ -93,6 +93,9 @@ def test_tells_what_could_be_burnt_before_and_after(careful, now):
     before, after = row.exposure["before_usd_per_hour"], row.exposure["after_usd_per_hour"]
     assert 0 < before < after
     assert row.exposure["tiers"] == {"NG": "T2"}
+    # What is not known yet may cost 25 a day in each country; UponAI alone would let 20 x 60 minutes of 0.30 through.
+    assert row.exposure["by_tier_usd_per_hour"] == {"T2": [0.0, 25.0]}
+    assert row.exposure["without_gate_usd_per_hour"] == [156.0, 360.0]
 
 
 @pytest.mark.parametrize(
