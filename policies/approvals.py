@@ -60,6 +60,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     ),
     "make_default": Verb("policies.approved_verbs.make_default", "policies.approved_verbs.version_of_default"),
     "open_temporarily": Verb("policies.approved_verbs.open_temporarily"),
+    "bulk_edit": Verb("policies.bulk.carry_out_approved", "policies.bulk.version_now"),
     "apply_policy_file": Verb("policies.policy_file.applying.carry_out_approved"),
     "change_approval_tier": Verb(
         "policies.approved_verbs.change_approval_tier", "policies.approved_verbs.approval_tier"

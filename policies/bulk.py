@@ -15,7 +15,9 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from accounts import audit
 from accounts.audit import Acting, Note
 from accounts.models import User
+from accounts.scoping import current_workspace_id
 from accounts.workspaces import bump_snapshot, taking_turns
+from policies import bulk_asking
 from policies.actions import NAME_LENGTH, StaleEdit, version_of
 from policies.bulk_input import BulkEdit, problems_of, read
 from policies.changes import make_due
@@ -71,7 +73,8 @@ def edit_phone_numbers(
 ) -> Plan:
     """Makes `wanted` (see `bulk_input.read`) of all of these numbers, or of none.
 
-    Raises Refused naming the field or the numbers, StaleEdit when `expected` is no longer the plan's fingerprint.
+    Raises Refused naming the field or the numbers, StaleEdit when `expected` is no longer the plan's fingerprint,
+    NeedsApproval where a second person has to agree to it.
     """
     edit = read(wanted)
     with taking_turns(workspace_id):
@@ -81,7 +84,30 @@ def edit_phone_numbers(
         if plan.problems:
             raise Refused(_bounded(plan.problems))
         _carry_out(plan, edit, workspace_id=workspace_id, acting_user=acting_user, now=now)
+        bulk_asking.ask(
+            numbers=plan.numbers,
+            moves=plan.moves,
+            observed=plan.modes if edit.mode == PhoneNumber.Mode.OBSERVING else (),
+            edit=edit,
+            wanted=wanted,
+            fingerprint=plan.fingerprint,
+            acting_user=acting_user,
+            now=now,
+        )
     return plan
+
+
+def carry_out_approved(given: Mapping[str, Any], *, acting_user: Acting, now: datetime) -> None:
+    """Once a second person has agreed; see `approvals.VERBS`."""
+    edit_phone_numbers(workspace_id=current_workspace_id(), acting_user=acting_user, now=now, **given)
+
+
+def version_now(given: Mapping[str, Any]) -> str:
+    """Changes whenever one of the numbers does."""
+    try:
+        return plan_edit(phone_number_ids=given["phone_number_ids"], edit=read(given["wanted"])).fingerprint
+    except Refused:
+        return ""
 
 
 def plan_edit(*, phone_number_ids: Sequence[int], edit: BulkEdit) -> Plan:
@@ -159,7 +185,8 @@ def _plan_closing(plan: Plan, *, closed: bool) -> None:
     plan.closed = [number for number in plan.numbers if number.closed_when_down != closed]
     if not closed:
         without = [number for number in plan.closed if not (number.answering_agents or number.inbound_agents)]
-        plan.problems += [FieldProblem(row.e164, "no_agent", f"{row.e164}: {NO_AGENT}") for row in without]
+        refused = Refused.one("inbound_when_console_down", "no_agent", NO_AGENT)
+        plan.problems += [problem for row in without for problem in problems_of(row.e164, refused)]
 
 
 def _move(number: PhoneNumber, after: PolicyRevision | None) -> Move:

@@ -9,8 +9,16 @@ from typing import Any, Final
 from policies.closing import ANSWERED, DROPPED
 from policies.models import PhoneNumber, PolicyRevision
 from policies.rules_input import FieldProblem, Refused, country_list_rules
+from policies.words import as_people_write
 
 DIRECTIONS: Final = ("inbound", "outbound")
+WANTED: Final = (
+    "policy",
+    *(f"allowed_{direction}_country_list" for direction in DIRECTIONS),
+    *(f"{verb}_{direction}_countries" for verb in ("add", "remove") for direction in DIRECTIONS),
+    *("mode", "inbound_when_console_down", "confirm_unrestricted", "reason"),
+)
+"""The names of what can be asked for."""
 NOTHING_ASKED: Final = "Say what is to change: policy, countries, mode, or what happens when the console is down."
 EITHER_OR: Final = "Either follow another policy or change countries, not both at once."
 SET_OR_CHANGED: Final = "Either send the whole list or what is to be added and removed, not both."
@@ -120,4 +128,6 @@ def _codes(value: Any, name: str) -> tuple[str, ...]:
 
 def problems_of(e164: str, refused: Refused) -> list[FieldProblem]:
     """What was refused of rules, said of one number that follows them."""
-    return [FieldProblem(e164, problem.code, f"{e164}: {problem.detail}") for problem in refused.problems]
+    return [
+        FieldProblem(e164, problem.code, f"{as_people_write(e164)}: {problem.detail}") for problem in refused.problems
+    ]

@@ -99,7 +99,7 @@ class SyncTargetAdmin(ConsoleAdmin):
         context = self._live(request)
         if is_htmx(request):
             return TemplateResponse(request, "policies/_sync_live.html", context)
-        return self.page(request, "policies/sync.html", {"title": "Sync", **context})
+        return self.page(request, "policies/sync.html", {"title": "Sync", "opts": None, **context})
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         return redirect("admin:policies_phonenumber_change", self.found(request, object_id).phone_number_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from django.db.models import Count, F, Max, Q
 
 from policies.models import SyncTarget
+from policies.words import as_people_write
 
 State = SyncTarget.State
 MOST_NAMED = 5
@@ -28,6 +29,10 @@ class Failure:
     phone_number_id: int
     e164: str
     error: str
+
+    @property
+    def number(self) -> str:
+        return as_people_write(self.e164)
 
 
 @dataclass(slots=True)

@@ -8,9 +8,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import audit
 from accounts.models import AuditEntry, Workspace
-from policies import bulk
+from policies import approvals, bulk
 from policies.actions import Refused, StaleEdit
 from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
+from policies.widening import NeedsApproval
 from tests import factories
 
 
@@ -213,3 +214,28 @@ def test_as_many_queries_for_many_as_for_few(in_workspace, wanted, django_assert
         edit(in_workspace, few, **wanted)
     with django_assert_num_queries(len(queries)):
         edit(in_workspace, many, **wanted)
+
+
+@pytest.mark.parametrize("wanted", [{"add_outbound_countries": ["JM"]}, {"mode": "observing"}])
+def test_what_opens_something_waits_for_a_second_person(in_workspace, wanted):
+    rows = numbers(in_workspace, 3, outbound=["US"])
+    Workspace.objects.filter(pk=in_workspace.pk).update(approval_tier="T1")
+    first, second = (factories.make_member(in_workspace) for _ in range(2))
+    given = {"phone_number_ids": [row.pk for row in rows], "wanted": wanted}
+
+    with pytest.raises(NeedsApproval) as needs:
+        bulk.edit_phone_numbers(workspace_id=in_workspace.pk, acting_user=first, now=factories.moment(), **given)
+
+    assert (pending(), {row.mode for row in PhoneNumber.objects.all()}) == (0, {"enforcing"})
+    proposal = approvals.propose(needs.value)
+    assert proposal.verb == "bulk_edit"
+    approvals.approve(proposal=proposal, acting_user=second, now=factories.moment())
+    changed = [outbound(row) == ["JM", "US"] or fresh(row).mode == "observing" for row in rows]
+    assert changed == [True] * 3
+
+
+def test_what_only_closes_waits_for_nobody(in_workspace):
+    rows = numbers(in_workspace, 2)
+    Workspace.objects.filter(pk=in_workspace.pk).update(approval_tier="T3")
+
+    assert edit(in_workspace, rows, remove_outbound_countries=["CA"]).changed == 2
