@@ -31,7 +31,7 @@ from policies.sync import drift, push
 
 LAST_ONE = (
     "A list cannot be empty: UponAI reads an empty list as “every country”. Add the country you want first, "
-    "then remove this one."
+    "then remove this one. To close the direction fully, put a hold on the number, or unbind its agents at UponAI."
 )
 LONGEST_CODE = 3
 """Longer than a code, something was meant as a name; up to here the verb knows better what is wrong with it."""
