@@ -146,6 +146,11 @@ def leave_webhooks(*, phone_number: PhoneNumber, acting_user: Acting, now: datet
     return True
 
 
+def asks_another(number: PhoneNumber) -> bool:
+    """Whether UponAI was last seen to ask others than it is to ask."""
+    return bindings.webhooks_differ(number, {name: getattr(number, name) for name in bindings.WEBHOOKS})
+
+
 def _locked(numbers: Sequence[PhoneNumber]) -> list[PhoneNumber]:
     wanted = {number.pk for number in numbers}
     rows = PhoneNumber.objects.select_for_update().filter(missing_since=None).order_by("pk")

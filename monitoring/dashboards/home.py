@@ -183,14 +183,16 @@ def _steps(asked: Asked, sync: SyncCounts) -> tuple[Step, ...]:
             sync.total > 0,
             "Import your phone numbers from UponAI",
             "They come with the lists that UponAI has for them; nothing changes there.",
-            href=numbers,
-            label="Phone numbers",
+            href=reverse("admin:policies_uponaiconnection_changelist"),
+            label="UponAI",
         ),
         Step(
             sync.total > 0 and sync.with_webhook == sync.total,
             "Let UponAI ask here before it answers a call",
             "Set this address as the inbound webhook of your phone numbers:",
             copy=f"{settings.CONSOLE_URL}/hooks/{asked.endpoint}/inbound",
+            href=reverse("admin:policies_uponaiconnection_webhooks", args=["console"]),
+            label="Have it set",
         ),
         Step(
             False,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from accounts.models import Workspace
-from policies import answering, closing, reached
+from policies import answering, asking, closing, reached
 from policies.gate import chaining
 from policies.models import PhoneNumber
 from policies.rules_input import Refused
@@ -37,6 +37,7 @@ def facts(number: PhoneNumber, *, now: datetime, may_change: bool) -> dict[str, 
         "is_chained": is_chained,
         "asked": asked(number),
         "reached": reached.newest(number.e164),
+        "ask": _ask_button(number) if may_change and not number.missing_since else None,
         "transfers": TRANSFERS,
         "down": when_down(number),
     }
@@ -51,6 +52,29 @@ def asked(number: PhoneNumber) -> str:
         return "UponAI asks this console about calls."
     other = answering.without_secrets(number.inbound_webhook_url) or "no webhook"
     return f"UponAI asks {other} about calls, so the console judges none of them."
+
+
+def _ask_button(number: PhoneNumber) -> dict[str, str] | None:
+    """The button that changes whom UponAI asks, and what it would do."""
+    workspace = number.workspace
+    if number.asks_console or bindings.is_ours(number.inbound_webhook_url, workspace.endpoint):
+        plan, wanted, label = asking.plan_previous(workspace, [number]), "previous", "Ask the webhook of before"
+    else:
+        plan, wanted, label = asking.plan_console(workspace, [number]), "console", "Ask this console"
+    if not plan.changed or (wanted == "console" and asking.way_in_problem()):
+        return None
+    return {"wanted": wanted, "label": label, "confirm": " ".join(plan.changed[0].details)}
+
+
+def change_asking(number: PhoneNumber, wanted: str, **who: Any) -> Told:
+    verb = asking.ask_console if wanted == "console" else asking.ask_previous
+    try:
+        asked = verb(workspace=number.workspace, phone_numbers=[number], **who)
+    except Refused as refusal:
+        return f"Nothing was changed. {refusal}", "warning"
+    if asked.left:
+        return f"Nothing was changed. {asked.left[0].problem}", "warning"
+    return ("That is on its way to UponAI.", "quiet") if asked.changed else ("That is so already.", "notice")
 
 
 def when_down(number: PhoneNumber) -> dict[str, str]:

@@ -116,6 +116,7 @@ class PhoneNumberAdmin(BulkPage):
             (one + "policy/", "policy", self.policy_view),
             (one + "answering/", "answering", self.answering_view),
             (one + "when-down/", "when_down", self.when_down_view),
+            (one + "asking/", "asking", self.asking_view),
             (one + "retry/", "retry", self.retry_view),
             (one + "confirm/", "confirm", self.confirm_view),
             (one + "re-assert/", "re_assert", self.re_assert_view),
@@ -305,6 +306,11 @@ class PhoneNumberAdmin(BulkPage):
         number = self._loaded_to_change(request, object_id)
         text, tone = answering_page.change_when_down(number, request.POST.get("wanted", ""), **acting(request))
         return self._answer(request, number, Outcome(text, tone, "when-down"))
+
+    def asking_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        number = self._loaded_to_change(request, object_id)
+        text, tone = answering_page.change_asking(number, request.POST.get("wanted", ""), **acting(request))
+        return self._answer(request, number, Outcome(text, tone, "asking"))
 
     def retry_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         number = self._loaded_to_change(request, object_id)

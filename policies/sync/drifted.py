@@ -12,7 +12,7 @@ from accounts import audit
 from accounts.audit import Acting
 from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
 from accounts.workspaces import taking_turns
-from policies import actions, bells
+from policies import actions, asking, bells
 from policies.actions import KEEP, Edit
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
@@ -23,6 +23,7 @@ from policies.sync.lists import CountryLists
 
 GONE = "UponAI does not list this number any more, so nothing can be sent to it."
 NEVER_SEEN = "What UponAI has for this number was never seen, so there is nothing to adopt."
+WEBHOOK_LEFT = "UponAI goes on asking the webhook that it has now. The console judges these calls no longer."
 AS_WANTED = "When UponAI was last looked at, its lists for this number were as wanted: there is nothing to adopt."
 ONLY_SANCTIONED = (
     "All that UponAI has beyond ours are countries that are always blocked: there is nothing to adopt. "
@@ -109,6 +110,8 @@ def adopt(
             raise Refused.one("phone_number", "never_seen", NEVER_SEEN)
         wanted, seen = lists.desired_of(target, now=now), lists.of_json(target.observed)
         found = differences.between(wanted, seen)
+        if not found and asking.asks_another(number):
+            return _leave_webhooks(number, target, acting_user=acting_user, now=now)
         if not found:
             raise Refused.one("phone_number", "as_wanted", AS_WANTED)
         changes = {f"{one.direction}_countries": _adopted(number, one) for one in found}
@@ -172,3 +175,13 @@ def _adopted(number: PhoneNumber, difference: Difference) -> list[str] | None:
 
 def _plain(changes: dict[str, Any]) -> dict[str, Any]:
     return {name.removesuffix("_countries"): codes for name, codes in changes.items() if codes is not KEEP}
+
+
+def _leave_webhooks(number: PhoneNumber, target: SyncTarget, *, acting_user: Acting, now: datetime) -> Edit:
+    asking.leave_webhooks(phone_number=number, acting_user=acting_user, now=now)
+    SyncTarget.objects.filter(pk=target.pk).update(
+        state=SyncTarget.State.SYNCED, due_at=None, error="", attempts=0, reasserted_at=[], drift_since=None
+    )
+    return Edit(
+        number, "UponAI goes on asking the webhook that it has now. The console judges these calls no longer.", True
+    )

@@ -141,3 +141,15 @@ def test_a_flagged_number_is_found_and_confirmed_on_its_page(in_workspace, owner
 
     assert "It may stay as it is." in text_of(answer)
     assert "It appeared at UponAI" not in text_of(owner.get(page))
+
+
+def test_one_number_is_asked_about_from_its_own_page(owner, stocked):
+    owner.post(address("import"))
+    number = PhoneNumber.objects.get()
+    page = text_of(owner.get(reverse("admin:policies_phonenumber_change", args=[number.pk])))
+    assert "UponAI asks https://crm.example.com/calls… about calls, so the console judges none of them." in page
+
+    answer = in_place(owner, reverse("admin:policies_phonenumber_asking", args=[number.pk]), wanted="console")
+
+    assert "That is on its way to UponAI." in text_of(answer)
+    assert PhoneNumber.objects.get().chained_webhook_url == THEIRS

@@ -39,7 +39,12 @@ def test_a_connections_whole_life(client, in_workspace, uponai):
     assert not PhoneNumber.objects.exists()
     assert post(client, "import").json() == {
         "dry_run": False,
-        "found": 1, "added": 1, "changed": 0, "back": 0, "missing": 0, "flagged": 0,
+        "found": 1,
+        "added": 1,
+        "changed": 0,
+        "back": 0,
+        "missing": 0,
+        "flagged": 0,
     }
 
     assert post(client, "webhooks", ask="console", dry_run=True).json()["changed"][0]["phone_number"] == NUMBER

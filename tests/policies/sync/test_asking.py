@@ -6,7 +6,7 @@ from policies import answering, asking
 from policies.gate import snapshots
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
-from policies.sync import bindings, drift, push
+from policies.sync import bindings, drift, drifted, push
 from tests.factories import make_phone_number, moment
 
 pytestmark = pytest.mark.django_db
@@ -136,6 +136,21 @@ def test_a_webhook_that_somebody_changes_at_uponai_is_drift_put_right_with_their
     assert pushed() == [True]
     assert at_uponai(uponai)[0] == asking.address(number.workspace)
     assert fresh(number).chained_webhook_url == OTHER
+
+
+def test_adopting_it_leaves_the_number_to_them(number, uponai):
+    ask(number)
+    pushed()
+    PhoneNumber.objects.update(imported_at=moment())
+    uponai.retell.phone_number.update(NUMBER, inbound_webhook_url=OTHER)
+    drift.check(number.workspace_id, clock=moment)
+
+    edit = drifted.adopt(phone_number=number, **who())
+
+    assert edit.notice.startswith("UponAI goes on asking the webhook that it has now.")
+    assert pushed() == []
+    assert at_uponai(uponai)[0] == OTHER
+    assert drift.check(number.workspace_id, clock=moment).found == []
 
 
 def test_leaving_a_foreign_webhook_makes_it_the_wanted_one(number, uponai):
