@@ -33,7 +33,7 @@ MOST_NUMBERS = 10_000
 class ReachedSerializer(serializers.Serializer):
     at = serializers.DateTimeField()
     phone_number = serializers.CharField()
-    channel = serializers.ChoiceField(choices=[("phone_call", "phone_call"), ("sms", "sms")])
+    channel = serializers.CharField(help_text="phone_call or sms.")
 
 
 class ProgressSerializer(serializers.Serializer):
@@ -42,7 +42,7 @@ class ProgressSerializer(serializers.Serializer):
     refused = serializers.ListField(child=serializers.CharField(), help_text="Numbers that UponAI refuses it for.")
 
 
-class ConnectionSerializer(serializers.Serializer):
+class UponaiConnectionSerializer(serializers.Serializer):
     """Whether the workspace is connected to its UponAI account, and whether UponAI gets through to us."""
 
     state = serializers.ChoiceField(
@@ -84,7 +84,7 @@ class ImportedNumberSerializer(serializers.Serializer):
     warnings = serializers.ListField(child=serializers.CharField(), help_text="Those of the details to look at twice.")
 
 
-class ImportSerializer(serializers.Serializer):
+class ImportedSerializer(serializers.Serializer):
     dry_run = serializers.BooleanField()
     found = serializers.IntegerField()
     added = serializers.IntegerField()
@@ -135,7 +135,7 @@ class Disconnect(Body):
     dry_run = Flag(required=False, help_text="Only tell what would be put back.")
 
 
-class DisconnectingSerializer(ConnectionSerializer):
+class DisconnectingSerializer(UponaiConnectionSerializer):
     dry_run = serializers.BooleanField()
     changes = WebhookChangeSerializer(many=True, required=False, help_text="Of a dry run: number by number.")
 
@@ -153,14 +153,14 @@ class UponaiView(ApiView):
 
 
 class Connection(UponaiView):
-    @extend_schema(responses=ConnectionSerializer, operation_id="uponai_retrieve")
+    @extend_schema(responses=UponaiConnectionSerializer, operation_id="uponai_retrieve")
     def get(self, request: Request) -> Response:
         """How the connection to UponAI stands."""
-        return Response(ConnectionSerializer(_state(self.workspace)).data)
+        return Response(UponaiConnectionSerializer(_state(self.workspace)).data)
 
 
 class ConnectView(UponaiView):
-    @extend_schema(request=Connect, responses=ConnectionSerializer, operation_id="uponai_connect")
+    @extend_schema(request=Connect, responses=UponaiConnectionSerializer, operation_id="uponai_connect")
     def post(self, request: Request) -> Response:
         """Tries a key at UponAI, and uses it from now on. Also replaces the key in use."""
         given = Connect.checked(request.data)
@@ -168,11 +168,11 @@ class ConnectView(UponaiView):
         overlap = timedelta(seconds=given.get("old_key_verifies_for", 0))
         with refusals():
             connecting.connect(key=given["key"], old_verifies_until=who["now"] + overlap, **who)
-        return Response(ConnectionSerializer(_state(self.workspace)).data)
+        return Response(UponaiConnectionSerializer(_state(self.workspace)).data)
 
 
 class ImportView(UponaiView):
-    @extend_schema(request=Import, responses=ImportSerializer, operation_id="uponai_import")
+    @extend_schema(request=Import, responses=ImportedSerializer, operation_id="uponai_import")
     def post(self, request: Request) -> Response:
         """Brings the numbers of the UponAI account, or tells what that would change."""
         dry_run = Import.checked(request.data).get("dry_run", False)
@@ -182,7 +182,7 @@ class ImportView(UponaiView):
             report = importing.import_numbers(**self.acting())
         except (UponaiTrouble, NoUponaiKey) as trouble:
             raise Unprocessable.one("", "uponai", f"Nothing was imported. {trouble}") from None
-        return Response(ImportSerializer({"dry_run": False, **report.as_dict()}).data)
+        return Response(ImportedSerializer({"dry_run": False, **report.as_dict()}).data)
 
 
 class WebhooksView(UponaiView):
@@ -216,10 +216,12 @@ class DisconnectView(UponaiView):
                 for one in connecting.plan_disconnecting(self.workspace, put_back)
                 if one.details
             ]
-            return Response({**ConnectionSerializer(_state(self.workspace)).data, "dry_run": True, "changes": changes})
+            return Response(
+                {**UponaiConnectionSerializer(_state(self.workspace)).data, "dry_run": True, "changes": changes}
+            )
         with refusals():
             connecting.disconnect(put_back=put_back, at_once=given.get("at_once", False), **self.acting())
-        return Response({**ConnectionSerializer(_state(self.workspace)).data, "dry_run": False})
+        return Response({**UponaiConnectionSerializer(_state(self.workspace)).data, "dry_run": False})
 
 
 def _state(workspace: Workspace) -> dict[str, Any]:
