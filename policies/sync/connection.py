@@ -36,6 +36,7 @@ PROBE_SECONDS = 30.0
 """Longer than a request can take; whoever died with the probe is not waited for."""
 PATIENCE_SECONDS = 5
 """Nobody waits longer for a place in the budget."""
+TURNED_AWAY_SECONDS = 1
 CATCHING_UP = timedelta(seconds=0.2)
 """So late a request may leave without its place being lost."""
 SOONEST_AFTER_429_SECONDS = 1.0
@@ -251,6 +252,7 @@ class _Line:
             now = self.clock()
             at = _next_place(row, now)
             if (at - now).total_seconds() > PATIENCE_SECONDS:
+                time.sleep(TURNED_AWAY_SECONDS)  # else all rows would be tried in no time, one after the other
                 raise Waiting(BUSY, until=at)
             changes: dict[str, Any] = {"next_request_at": at + timedelta(seconds=1 / _rate(row.workspace))}
             probe = None

@@ -182,11 +182,11 @@ def test_no_two_processes_take_the_same_place(workspace):
     if database.vendor == "sqlite":
         pytest.skip("SQLite's test database cannot be shared by threads")
     connection.of(workspace.pk)
-    key, now, places = connection._newest_key(workspace.pk), moment(), []
+    now, places = moment(), []
 
     def take():
         with scoped(workspace.pk):
-            line = connection._Line(workspace.pk, key.pk, lambda: now)
+            line = connection._Line(workspace.pk, connection._newest_key(workspace.pk).pk, lambda: now)
             places.extend(line._reserve().at for _ in range(10))
         database.close()
 
