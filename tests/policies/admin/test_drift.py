@@ -94,7 +94,7 @@ def test_re_asserting_sends_ours_again(editor, number):
 
     assert "What is wanted is sent to UponAI again." in html
     assert fresh(number).sync_target.due_at is not None
-    assert "at UponAI no country" not in html
+    assert "May call: wanted United States; at UponAI no country." in html
 
 
 def test_adopting_takes_theirs_over_and_both_sides_stay_in_the_history(editor, number):
