@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, Workspace
 from policies import holds
 from policies.actions import StaleEdit
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
 from policies.sync import drifted
+from policies.widening import NeedsApproval
 from tests.factories import make_phone_number, make_policy, moment
 
 pytestmark = pytest.mark.django_db
@@ -153,3 +154,17 @@ def test_nothing_is_adopted_over_a_colleague_s_edit(number):
 
     with pytest.raises(StaleEdit):
         adopt(number, expected_version="0-1-00000000")
+
+
+def test_adopting_a_risky_widening_waits_for_a_second_person(in_workspace, number):
+    Workspace.objects.update(approval_tier="T2")
+    seen(number, outbound=["CA", "LV", "US"])
+
+    with pytest.raises(NeedsApproval):
+        adopt(number)
+
+    assert own(number) == ["CA", "US"]
+    assert not AuditEntry.objects.filter(action="sync.adopt").exists()
+    seen(number, outbound=["US"])
+    adopt(number)
+    assert own(number) == ["US"]
