@@ -37,9 +37,8 @@ def test_an_update_that_uponai_applies_late_is_put_right(rig: Rig) -> None:
     until(lambda: not rig.get("faults")["late"], seconds=30, what="nothing is to come late any more")
     account.until_equal(seconds=REPAIRED_SECONDS, what="the newer lists are there again")
     found = arrivals(account)
-    say(
-        f"S2: {len(found.late)} applied late, after a newer one; repaired after {max(found.late, default=0):.1f} s at most"
-    )
+    slowest = max(found.late, default=0)
+    say(f"S2: {len(found.late)} applied late, after a newer one; repaired after {slowest:.1f} s at most")
     assert (found.stale, found.never_repaired) == ([], [])
     assert 0 < slowest <= REPAIRED_SECONDS
 
