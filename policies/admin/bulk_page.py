@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -110,7 +111,11 @@ class BulkPage(ConsoleAdmin):
         if given.get("all") == "yes":
             looking = copy.copy(request)
             looking.GET = QueryDict(given.get("list", "")[:LONGEST_SELECTION])  # type: ignore[assignment]
-            rows = self.get_changelist_instance(looking).get_queryset(looking)
+            try:
+                rows = self.get_changelist_instance(looking).get_queryset(looking)
+            except IncorrectLookupParameters:
+                sentence = "The list's filter is not understood. Choose the numbers again."
+                raise Refused.one("phone_numbers", "invalid", sentence) from None
             return list(rows.order_by().values_list("pk", flat=True)[: bulk.MOST_NUMBERS + 1])
         ids = [int(pk) for pk in given.get("ids", "").split(",") if pk.isascii() and pk.isdecimal() and len(pk) < 19]
         return list(PhoneNumber.objects.filter(pk__in=ids[: bulk.AT_ONCE]).values_list("pk", flat=True))
@@ -118,7 +123,7 @@ class BulkPage(ConsoleAdmin):
 
 def wanted_of(given: QueryDict) -> dict[str, Any] | None:
     """What the form says, with the names of `bulk_input`; None until it says anything."""
-    what, reason = given.get("what", ""), given.get("reason", "").strip()[:500]
+    what, reason = given.get("what", ""), given.get("reason", "").replace("\0", "").strip()[:500]
     if what not in WHAT or "look" not in given:
         return None
     if what == "policy":

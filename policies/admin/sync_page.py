@@ -55,7 +55,7 @@ class Asked:
         return cls(
             which=which if which in WHICH else "",
             policy=int(policy) if policy.isascii() and policy.isdecimal() and len(policy) < 19 else None,
-            search=request.GET.get("q", "")[:120].strip(),
+            search=request.GET.get("q", "").replace("\0", "")[:120].strip(),
             page=request.GET.get("page", "1"),
         )
 

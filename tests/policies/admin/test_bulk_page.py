@@ -121,6 +121,7 @@ def test_nothing_chosen_and_nonsense_are_said_in_words(editor, numbers):
     asked = chosen(editor, numbers)
     for more in ({"what": "policy"}, {"what": "mode", "mode": "x"}, {"what": "countries", "add_inbound": "Atlantis"}):
         assert "This cannot be done" in words(editor.get(PAGE, asked | more | LOOK))
+    assert "filter is not understood" in words(editor.get(PAGE, {"all": "yes", "list": "nothing=1"}))
     assert "Only" not in words(editor.get(PAGE, {"ids": "x,99999999999999999999", "what": "?"}))
 
 
