@@ -300,6 +300,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "KycState": "accounts.kyc.states.State",
         "SyncState": "policies.models.SyncTarget.State",
+        "UponaiConnectionState": "policies.api.uponai.STATES",
         "HoldScope": "policies.models.Hold.Scope",
         "OpenScope": "policies.api.opens.SCOPES",
         "TrustedScope": "policies.api.trusted.SCOPES",

@@ -28,6 +28,7 @@ from policies.uponai.client import UponaiTrouble
 
 LONGEST_OVERLAP = timedelta(days=30)
 MOST_NUMBERS = 10_000
+STATES = [(one, one) for one in ("connected", "not_connected", "disconnecting", "disconnected")]
 
 
 class ReachedSerializer(serializers.Serializer):
@@ -45,9 +46,7 @@ class ProgressSerializer(serializers.Serializer):
 class UponaiConnectionSerializer(serializers.Serializer):
     """Whether the workspace is connected to its UponAI account, and whether UponAI gets through to us."""
 
-    state = serializers.ChoiceField(
-        choices=[(one, one) for one in ("connected", "not_connected", "disconnecting", "disconnected")]
-    )
+    state = serializers.ChoiceField(choices=STATES)
     trouble = serializers.CharField(allow_null=True, help_text="Why nothing is sent to UponAI now.")
     org_id = serializers.CharField(allow_null=True)
     org_name = serializers.CharField(allow_null=True)
