@@ -25,6 +25,7 @@ DEAF_SECONDS = 2.0
 """After a ring that failed nobody tries again for so long; the sweep comes round anyway."""
 
 _deaf_until = 0.0
+_hangs_until = 0.0
 
 
 def ring_push(sync_target_ids: Sequence[int]) -> None:
@@ -42,22 +43,28 @@ def ring_end_calls(hold_id: int) -> None:
 
 def publish_snapshot(workspace_id: int, version: int) -> None:
     """Tells every process of the gate at once that its snapshot is old."""
+    if time.monotonic() < _hangs_until:
+        return  # the broker is the same server; the sweep tells the gate a second after it is well
+    started = time.monotonic()
     try:
         store.publish_version(workspace_id, version)
     except RedisError as trouble:
+        _note_hanging(started)
         logger.warning("The gate was not told of snapshot %s: %s. The sweep will tell it.", version, trouble)
 
 
 def ring(task: str, **arguments: object) -> bool:
     """Wakes a worker for `task`; False when nobody heard it. Never raises and hardly waits."""
     global _deaf_until
-    if time.monotonic() < _deaf_until:
+    started = time.monotonic()
+    if started < max(_deaf_until, _hangs_until):
         return False
     try:
         with pools.producers[_connection()].acquire(block=True, timeout=RING_SECONDS) as producer:
             current_app.send_task(task, kwargs=arguments, producer=producer, retry=False, ignore_result=True)
     except (OperationalError, RedisError, OSError, LimitExceeded) as trouble:
         _deaf_until = time.monotonic() + DEAF_SECONDS
+        _note_hanging(started)
         logger.warning("The worker was not rung for %s: %s. The sweep will find the row.", task, trouble)
         return False
     return True
@@ -69,7 +76,14 @@ def _connection() -> Connection:
     return connection
 
 
+def _note_hanging(started: float) -> None:
+    """Whoever waited in vain tells the others, so that a request waits once and not once for each bell."""
+    global _hangs_until
+    if time.monotonic() - started >= RING_SECONDS:
+        _hangs_until = time.monotonic() + DEAF_SECONDS
+
+
 def listen_again() -> None:
     """Forgets that nobody heard the last ring."""
-    global _deaf_until
-    _deaf_until = 0.0
+    global _deaf_until, _hangs_until
+    _deaf_until = _hangs_until = 0.0

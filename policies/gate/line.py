@@ -24,16 +24,33 @@ from redis.retry import Retry
 TIMEOUT_SECONDS = 0.25
 """Longer than any healthy answer; a webhook that waits for a sick store would make UponAI answer the call."""
 
+TELLING_SECONDS = 0.1
+"""Who only tells the store something waits no longer: it will be told again."""
+
 SILENT_SECONDS = 1.0
 
 
 @cache
 def connection() -> Redis:
     """This process's connections to the store; made on first use, so after gunicorn has forked."""
+    return _connection(settings.REDIS_URL, TIMEOUT_SECONDS)
+
+
+def for_telling() -> Redis:
+    """The same for who does not wait for an answer."""
+    return _for_telling(settings.REDIS_URL)
+
+
+@cache
+def _for_telling(url: str) -> Redis:
+    return _connection(url, TELLING_SECONDS)
+
+
+def _connection(url: str, seconds: float) -> Redis:
     return Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
+        url,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         # A connection that the store closed is worth another try; one that does not answer is not.
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )

@@ -326,8 +326,8 @@ def _clock_ms() -> int:
 
 def publish_version(workspace_id: int, version: int, *, only_if_unknown: bool = False) -> None:
     """Makes every process load the snapshot anew before its next decision. Raises RedisError."""
-    with asking():
-        connection().set(_key(workspace_id, "snapshot-version"), version, nx=only_if_unknown)
+    line.refuse_while_silent()
+    line.for_telling().set(_key(workspace_id, "snapshot-version"), version, nx=only_if_unknown)
 
 
 def undrained(workspace_id: int) -> list[tuple[bytes, bytes]]:

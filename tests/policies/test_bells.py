@@ -52,11 +52,35 @@ def test_does_not_knock_again_at_a_broker_that_hangs(hanging_store, caplog):
 
 
 def test_asks_a_store_that_hangs_only_once_in_a_while(hanging_store):
-    with pytest.raises(RedisError):
-        store.publish_version(1, 1)
+    with pytest.raises(RedisError), store.asking():
+        store.connection().ping()
 
     with pytest.raises(store.Silent):
         store.publish_version(1, 1)
+
+
+def test_waits_once_for_a_server_that_hangs_and_not_once_for_each_bell(hanging_store, caplog):
+    bells.publish_snapshot(1, 1)
+    bells.ring("policies.tasks.publish_snapshots")
+    bells.publish_snapshot(1, 2)
+
+    assert caplog.text.count("The gate was not told") == 1
+    assert "was not rung" not in caplog.text
+
+
+@pytest.mark.parametrize("bells_before", [0, 1])
+def test_a_broker_that_is_away_keeps_nobody_from_telling_the_gate(settings, bells_before):
+    from celery import current_app
+
+    app, working, url = current_app._get_current_object(), current_app.conf.broker_url, settings.REDIS_URL
+    point_at(app, "redis+socket:///nowhere/valkey.sock", settings, url)
+    try:
+        for _ in range(bells_before):
+            assert not bells.ring("policies.tasks.publish_snapshots")
+        bells.publish_snapshot(1, 7)
+        assert [int(value) for value in store.connection().mget(store.connection().keys("*snapshot-version"))] == [7]
+    finally:
+        point_at(app, working, settings, url)
 
 
 @pytest.mark.django_db
