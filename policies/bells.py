@@ -71,7 +71,8 @@ def ring(task: str, **arguments: object) -> bool:
 
 
 def _connection() -> Connection:
-    patience = {"socket_timeout": RING_SECONDS, "socket_connect_timeout": RING_SECONDS}
+    each = RING_SECONDS / 2  # kombu tries twice
+    patience = {"socket_timeout": each, "socket_connect_timeout": each}
     connection: Connection = current_app.connection_for_write(transport_options=patience)
     return connection
 
@@ -79,7 +80,7 @@ def _connection() -> Connection:
 def _note_hanging(started: float) -> None:
     """Whoever waited in vain tells the others, so that a request waits once and not once for each bell."""
     global _hangs_until
-    if time.monotonic() - started >= RING_SECONDS:
+    if time.monotonic() - started > RING_SECONDS * 0.8:
         _hangs_until = time.monotonic() + DEAF_SECONDS
 
 
