@@ -146,7 +146,7 @@ def _write_day(workspace: Workspace, past: Past, planned: list[Planned], *, now:
     with transaction.atomic():
         Decision.objects.bulk_create(decisions, batch_size=BATCH, ignore_conflicts=True)
         Call.objects.bulk_create(calls, batch_size=BATCH, ignore_conflicts=True)
-        rollups.rebuild(workspace_id=workspace.pk, start=planned[0].at, end=_next_hour(planned[-1].at))
+        rollups.rebuild(workspace_id=workspace.pk, start=planned[0].at, end=_next_hour(planned[-1].at), now=now)
     return Written(len(calls), len(decisions))
 
 

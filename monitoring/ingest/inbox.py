@@ -21,13 +21,11 @@ import orjson
 from django.db import models, transaction
 
 from accounts import encryption
-from accounts.scoping import current_workspace_id, scoped, unscoped
-from monitoring.ingest import fold, rollups
-from monitoring.models import Call, WebhookEvent
+from accounts.scoping import scoped, unscoped
+from monitoring.ingest import calls, fold
+from monitoring.models import WebhookEvent
 from policies import bells
-from policies.engine.types import Attempt, Channel, Direction
-from policies.gate import inbound_judge, settlement, transfers
-from policies.models import Decision
+from policies.gate import transfers
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +228,7 @@ def _apply(readable: Iterable[tuple[WebhookEvent, Readable]], *, now: datetime) 
             elif event is not None:
                 transfers.judge(row.workspace_id, event, now=now)
         if of_call:
-            _write_calls(of_call, now=now)
+            calls.write(of_call, now=now)
         WebhookEvent.objects.filter(pk__in=ours).update(
             state=State.DONE, due_at=None, lease_token=None, processed_at=now, error=""
         )
@@ -242,94 +240,6 @@ def _still_ours(rows: Sequence[WebhookEvent]) -> set[int]:
         return set()
     leased = WebhookEvent.objects.filter(pk__in=[row.pk for row in rows], lease_token=rows[0].lease_token)
     return set(leased.select_for_update().order_by("pk").values_list("pk", flat=True))
-
-
-def _write_calls(of_call: Mapping[str, Sequence[fold.Event]], *, now: datetime) -> None:
-    references = sorted(of_call)
-    decisions = _decisions(of_call)
-    there = set(Call.objects.filter(call_reference__in=references).values_list("call_reference", flat=True))
-    # Inserted first and locked then, both in order: whoever meets us at the same call waits, and folds after us.
-    Call.objects.bulk_create(
-        [_row(one, _folded(None, of_call[one], decisions.get(one)), now) for one in references if one not in there],
-        ignore_conflicts=True,
-    )
-    changed: list[Call] = []
-    left_hours: set[datetime] = set()
-    conversations: list[settlement.Conversation] = []
-    rows = Call.objects.filter(call_reference__in=references).select_for_update().order_by("call_reference")
-    for row in rows:
-        before = {column: getattr(row, column) for column in fold.COLUMNS}
-        after = _folded(before, of_call[row.call_reference], decisions.get(row.call_reference))
-        conversations.append(_conversation(row.call_reference, after, of_call[row.call_reference]))
-        if after != before:
-            changed.append(_row(row.call_reference, after, now))
-        if _hour(after["started_at"]) != _hour(before["started_at"]):
-            left_hours.add(_hour(before["started_at"]))
-    Call.objects.bulk_create(
-        changed,
-        update_conflicts=True,
-        unique_fields=["workspace", "call_reference"],
-        update_fields=[*fold.COLUMNS, "changed_at"],
-    )
-    settlement.settle(current_workspace_id(), conversations, now=now)
-    for hour in left_hours:
-        # The count follows rows to their new hour by itself, and would leave them in the old one too.
-        rollups.rebuild(workspace_id=changed[0].workspace_id, start=hour, end=hour + rollups.HOUR)
-
-
-def _folded(
-    row: Mapping[str, Any] | None, events: Sequence[fold.Event], decision: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    values = dict(row) if row else None
-    for event in events:
-        values = fold.fold(values, event)
-    if decision and values and values["decision_id"] is None:
-        values = fold.link(values, decision)
-    return values or {}
-
-
-def _conversation(reference: str, values: Mapping[str, Any], events: Sequence[fold.Event]) -> settlement.Conversation:
-    columns = ("channel", "direction", "peer", "status", "disconnection_reason", "ended_at")
-    return settlement.Conversation(
-        call_id=reference,
-        is_over=fold.is_over(values),
-        decision_id=next((event.decision_id for event in events if event.decision_id), None),
-        seconds=values["duration_ms"] / 1000,
-        cost_cents=values["cost_cents"] if fold.is_told(values, "cost_cents") else None,
-        has_just_ended=any(event.rank == fold.ENDED for event in events),
-        **{column: values[column] for column in columns},
-    )
-
-
-def _row(reference: str, values: Mapping[str, Any], now: datetime) -> Call:
-    return Call(call_reference=reference, changed_at=now, **values)
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
-
-
-_DECIDED_CHANNELS: Final = (Channel.PHONE_CALL, Channel.SMS)
-
-
-def _decisions(of_call: Mapping[str, Sequence[fold.Event]]) -> dict[str, Mapping[str, Any]]:
-    """What was decided about these calls and messages: at the inbound door, or where they were dialled, as their
-    metadata tells. Needs the scope of the workspace.
-    """
-    workspace_id = current_workspace_id()
-    asked = {
-        event.decision_id: reference
-        for reference, events in of_call.items()
-        for event in events
-        if event.decision_id is not None
-    }
-    for reference in of_call:
-        for channel in _DECIDED_CHANNELS:
-            attempt = Attempt(direction=Direction.INBOUND, channel=channel, call_reference=reference)
-            asked[inbound_judge.id_of_decision(workspace_id, inbound_judge.attempt_key(attempt))] = reference
-    columns = ("decision_id", "direction", "phone_number", "peer", "peer_text", "country", "number_class")
-    rows = Decision.objects.filter(decision_id__in=list(asked)).values(*columns)
-    return {asked[row["decision_id"]]: row for row in rows}
 
 
 # --- When it does not work ------------------------------------------------------------------------

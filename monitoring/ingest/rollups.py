@@ -1,7 +1,7 @@
-"""Usage by the hour, counted anew from the raw rows. The only writer of UsageBucket and RollupProgress.
+"""Usage by the hour and, for the last day, by the minute, counted anew from the raw rows.
 
-An hour that new rows touch is deleted and counted again as a whole, so counting twice changes nothing and
-late events put themselves right. `blocked` counts decisions; what came about is counted from calls alone.
+The only writer of UsageBucket, MinuteBucket and their progress. An hour that new rows touch is deleted and counted
+again as a whole, with its minutes, so counting twice changes nothing and late events put themselves right. `blocked` counts decisions; what came about is counted from calls alone.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from django.db import models, transaction
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, Sum, Value, When
-from django.db.models.functions import TruncHour
+from django.db.models.functions import TruncHour, TruncMinute
 
+from accounts.models import Workspace
 from accounts.scoping import scoped
-from monitoring.models import Call, RollupProgress, UsageBucket
+from monitoring.models import Call, MinuteBucket, RollupProgress, UsageBucket
 from policies.models import Decision
 
 HOUR = timedelta(hours=1)
@@ -26,12 +28,48 @@ OVERLAP = timedelta(seconds=30)
 HOURS_AT_ONCE = 48
 BATCH = 1000
 
-DIMENSIONS = ("hour", "direction", "channel", "country", "number_class", "outcome", "reason")
+MINUTES_KEPT = timedelta(hours=26)
+"""A day, and what one looks back from its beginning."""
+FORGET_AT_ONCE = 1000
+"""Little enough that nobody who wants to write has to wait for it, on SQLite too."""
+
+
+class Hour(TruncHour):
+    """On SQLite a moment is a text, which is sooner cut there than in a Python function for each row."""
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        moment, parameters = compiler.compile(self.lhs)
+        return f"(substr({moment}, 1, 13) || ':00:00')", parameters
+
+
+class Minute(TruncMinute):
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        moment, parameters = compiler.compile(self.lhs)
+        return f"(substr({moment}, 1, 16) || ':00')", parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """What one kind of bucket holds: `dimensions` begin with when it began."""
+
+    buckets: type[UsageBucket] | type[MinuteBucket]
+    begin: type[Hour] | type[Minute]
+    dimensions: tuple[str, ...]
+
+    @property
+    def began(self) -> str:
+        return self.dimensions[0]
+
+
+BY_HOUR: Final = Grain(
+    UsageBucket, Hour, ("hour", "direction", "channel", "country", "number_class", "outcome", "reason")
+)
+BY_MINUTE: Final = Grain(MinuteBucket, Minute, ("minute", "direction", "channel", "outcome", "reason"))
 
 
 @dataclass(frozen=True, slots=True)
 class RollupReport:
-    """How many hours were counted anew, and into how many buckets."""
+    """How many hours were counted anew, and into how many buckets by the hour."""
 
     hours: int = 0
     buckets: int = 0
@@ -49,25 +87,25 @@ class News:
 def roll_up(*, workspace_id: int, now: datetime) -> RollupReport:
     """Counts the hours that rows since the last time touch. One small query when there are none.
 
-    A call whose `started_at` moves into another hour leaves its old hour to `rebuild`.
+    A call whose `started_at` moves into another hour leaves its old hour to `rebuild`, which `calls` asks for.
     """
     with scoped(workspace_id):
         if not _has_news():
             return RollupReport()
         progress, _ = RollupProgress.objects.get_or_create(workspace_id=workspace_id)
         news = _news(progress, now=now)
-        buckets = sum(_recount(workspace_id, chunk) for chunk in _chunks(news.hours))
+        buckets = sum(_recount(workspace_id, chunk, now) for chunk in _chunks(news.hours))
         _advance(workspace_id, news)
         return RollupReport(len(news.hours), buckets)
 
 
-def rebuild(*, workspace_id: int, start: datetime, end: datetime) -> RollupReport:
+def rebuild(*, workspace_id: int, start: datetime, end: datetime, now: datetime) -> RollupReport:
     """Counts every hour from `start` to before `end` anew. Progress stays where it is."""
     with scoped(workspace_id):
         RollupProgress.objects.get_or_create(workspace_id=workspace_id)
-        first = _hour(start)
+        first = hour_of(start)
         hours = [first + HOUR * number for number in range(_hours_between(first, end))]
-        buckets = sum(_recount(workspace_id, chunk) for chunk in _chunks(hours))
+        buckets = sum(_recount(workspace_id, chunk, now) for chunk in _chunks(hours))
     return RollupReport(len(hours), buckets)
 
 
@@ -99,45 +137,67 @@ def _news(progress: RollupProgress, *, now: datetime) -> News:
 
 
 def _hours_of(rows: models.QuerySet, moment: str) -> Iterable[datetime]:
-    hours = rows.annotate(hour=TruncHour(moment, tzinfo=UTC)).order_by().values_list("hour", flat=True)
+    hours = rows.annotate(hour=Hour(moment, tzinfo=UTC)).order_by().values_list("hour", flat=True)
     return hours.distinct()
 
 
-def _recount(workspace_id: int, hours: list[datetime]) -> int:
-    """Deletes and counts some hours in one transaction, one worker at a time."""
+def _recount(workspace_id: int, hours: list[datetime], now: datetime) -> int:
+    """Deletes and counts some hours in one transaction, one worker at a time. Answers how many buckets of hours."""
     with transaction.atomic():
         RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
-        buckets: list[UsageBucket] = []
-        for start, end in _runs(hours):
-            UsageBucket.objects.filter(hour__gte=start, hour__lt=end).delete()
-            buckets += _blocked(start, end)
-            buckets += _calls(start, end)
-        UsageBucket.objects.bulk_create(buckets, batch_size=BATCH)
+        buckets = _write(BY_HOUR, hours)
+        _write(BY_MINUTE, [hour for hour in hours if hour + HOUR > now - MINUTES_KEPT])
+    return buckets
+
+
+def _write(grain: Grain, hours: list[datetime]) -> int:
+    buckets: list[UsageBucket | MinuteBucket] = []
+    for start, end in _runs(hours):
+        grain.buckets.objects.filter(**_within(grain.began, start, end)).delete()
+        buckets += _blocked(grain, start, end)
+        buckets += _calls(grain, start, end)
+    grain.buckets.objects.bulk_create(buckets, batch_size=BATCH)
     return len(buckets)
 
 
-def _blocked(start: datetime, end: datetime) -> Iterator[UsageBucket]:
-    rows = Decision.objects.filter(verdict="block", at__gte=start, at__lt=end)
-    rows = rows.annotate(hour=TruncHour("at", tzinfo=UTC), outcome=Value(UsageBucket.Outcome.BLOCKED.value))
-    for row in rows.order_by().values(*DIMENSIONS).annotate(calls=Count("id")):
-        yield UsageBucket(**row)
+def _within(moment: str, start: datetime, end: datetime) -> dict[str, datetime]:
+    return {f"{moment}__gte": start, f"{moment}__lt": end}
 
 
-def _calls(start: datetime, end: datetime) -> Iterator[UsageBucket]:
-    rows = Call.objects.filter(started_at__gte=start, started_at__lt=end)
+def _blocked(grain: Grain, start: datetime, end: datetime) -> Iterator[UsageBucket | MinuteBucket]:
+    rows = Decision.objects.filter(verdict="block", **_within("at", start, end))
+    began = {grain.began: grain.begin("at", tzinfo=UTC)}
+    rows = rows.annotate(**began, outcome=Value(UsageBucket.Outcome.BLOCKED.value))
+    for row in rows.order_by().values(*grain.dimensions).annotate(calls=Count("id")):
+        yield grain.buckets(**row)
+
+
+def _calls(grain: Grain, start: datetime, end: datetime) -> Iterator[UsageBucket | MinuteBucket]:
+    rows = Call.objects.filter(**_within("started_at", start, end))
     came_about = Q(status__in=("ongoing", "ended")) | Q(duration_ms__gt=0)
     rows = rows.annotate(
-        hour=TruncHour("started_at", tzinfo=UTC),
+        **{grain.began: grain.begin("started_at", tzinfo=UTC)},
         outcome=Case(
             When(came_about, then=Value(UsageBucket.Outcome.CONNECTED.value)),
             default=Value(UsageBucket.Outcome.NOT_CONNECTED.value),
         ),
         reason=Value(""),
     )
-    counted = rows.order_by().values(*DIMENSIONS)
+    counted = rows.order_by().values(*grain.dimensions)
     for row in counted.annotate(calls=Count("id"), milliseconds=Sum("duration_ms"), cents=Sum("cost_cents")):
         seconds, cents = round(row.pop("milliseconds") / 1000), row.pop("cents")
-        yield UsageBucket(**row, seconds=seconds, cost_cents=cents)
+        yield grain.buckets(**row, seconds=seconds, cost_cents=cents)
+
+
+def forget_minutes(*, now: datetime) -> int:
+    """Deletes a batch of each workspace's minutes that are too old. Answers how many rows."""
+    total = 0
+    for workspace_id in Workspace.objects.order_by("pk").values_list("pk", flat=True):
+        with scoped(workspace_id):
+            old = MinuteBucket.objects.filter(minute__lt=now - MINUTES_KEPT).order_by("minute")
+            ids = list(old.values_list("pk", flat=True)[:FORGET_AT_ONCE])
+            total += MinuteBucket.objects.filter(pk__in=ids).delete()[0] if ids else 0
+    return total
 
 
 def _advance(workspace_id: int, news: News) -> None:
@@ -149,7 +209,7 @@ def _advance(workspace_id: int, news: News) -> None:
         rows.filter(behind).update(calls_until=news.calls_until)
 
 
-def _hour(moment: datetime) -> datetime:
+def hour_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 

@@ -1,0 +1,165 @@
+"""What events told, into the rows of Call. The only writer of Call; what an event means is `fold`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from accounts.scoping import current_workspace_id
+from monitoring.ingest import bulk, fold, rollups
+from monitoring.models import Call
+from policies.engine.types import Attempt, Channel, Direction
+from policies.gate import inbound_judge, settlement
+from policies.models import Decision
+
+FOLDED: Final = (*fold.COLUMNS, "public_key")
+"""What events change, by `fold` or by the decision that let the call in."""
+CHANGED: Final = (*FOLDED, "changed_at")
+_WRITTEN: Final = tuple(field.attname for field in Call._meta.concrete_fields if not field.primary_key)
+_BLANK: Final[Mapping[str, Any]] = {
+    field.attname: field.get_default() for field in Call._meta.concrete_fields if field.has_default() or field.blank
+}
+_DECIDED: Final = (
+    *("decision_id", "direction", "phone_number", "peer", "peer_text", "country", "number_class"),
+    "public_key",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A call before and after what is told of it now. `before` None: nobody knew of it."""
+
+    reference: str
+    before: Mapping[str, Any] | None
+    after: dict[str, Any]
+    events: Sequence[fold.Event]
+
+    @property
+    def is_one(self) -> bool:
+        return self.before is None or any(self.before[column] != self.after[column] for column in FOLDED)
+
+
+def write(
+    of_call: Mapping[str, Sequence[fold.Event]], *, now: datetime, told_by: Call.ToldBy = Call.ToldBy.WEBHOOK
+) -> list[Change]:
+    """Folds events into their calls, in the transaction and scope of the caller. Answers what became of each call."""
+    changes = _changes(of_call, told_by=told_by, now=now)
+    rows = [_row({**change.before, **change.after}, change.reference, now) for change in changes if _is_later(change)]
+    bulk.replace(Call, _WRITTEN, ("workspace_id", "call_reference"), CHANGED, rows)
+    settlement.settle(current_workspace_id(), [_conversation(change) for change in changes], now=now)
+    _leave_hours(changes, now=now)
+    return changes
+
+
+def _changes(of_call: Mapping[str, Sequence[fold.Event]], *, told_by: Call.ToldBy, now: datetime) -> list[Change]:
+    """Inserted first and locked then, both in order: whoever meets us at the same call waits, and folds after us."""
+    decisions = _decisions(of_call)
+    there = set(Call.objects.filter(call_reference__in=list(of_call)).values_list("call_reference", flat=True))
+    first = {"told_by": told_by}
+    new = [
+        Change(one, None, first | _folded(None, of_call[one], decisions.get(one)), of_call[one])
+        for one in sorted(of_call.keys() - there)
+    ]
+    ours = bulk.insert_missing(
+        Call, _WRITTEN, "call_reference", [_row(change.after, change.reference, now) for change in new]
+    )
+    others = sorted(of_call.keys() - ours)
+    if not others:
+        return new
+    return [change for change in new if change.reference in ours] + [
+        Change(one, before, _folded(before, of_call[one], decisions.get(one)), of_call[one])
+        for one, before in _locked(others)
+    ]
+
+
+def _locked(references: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    rows = Call.objects.filter(call_reference__in=references).select_for_update().order_by("call_reference")
+    return [(row["call_reference"], row) for row in rows.values(*_WRITTEN)]
+
+
+def _is_later(change: Change) -> bool:
+    return change.before is not None and change.is_one
+
+
+def _row(values: Mapping[str, Any], reference: str, now: datetime) -> tuple[Any, ...]:
+    known = {
+        **_BLANK,
+        **values,
+        "workspace_id": current_workspace_id(),
+        "call_reference": reference,
+        "changed_at": now,
+    }
+    return tuple([known[column] for column in _WRITTEN])
+
+
+def _folded(
+    row: Mapping[str, Any] | None, events: Sequence[fold.Event], decision: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    values = {column: row[column] for column in FOLDED} if row else None
+    for event in events:
+        values = fold.fold(values, event)
+    values = values or {}
+    values.setdefault("public_key", "")
+    if decision and values["decision_id"] is None:
+        values = fold.link(values, decision) | {"public_key": decision["public_key"] or values["public_key"]}
+    return values
+
+
+def _leave_hours(changes: Sequence[Change], *, now: datetime) -> None:
+    """The count follows rows to their new hour by itself, and would leave them in the old one too."""
+    left = {
+        rollups.hour_of(change.before["started_at"])
+        for change in changes
+        if change.before and rollups.hour_of(change.before["started_at"]) != rollups.hour_of(change.after["started_at"])
+    }
+    for hour in sorted(left):
+        rollups.rebuild(workspace_id=current_workspace_id(), start=hour, end=hour + rollups.HOUR, now=now)
+
+
+def _conversation(change: Change) -> settlement.Conversation:
+    values = change.after
+    return settlement.Conversation(
+        call_id=change.reference,
+        is_over=fold.is_over(values),
+        decision_id=next((event.decision_id for event in change.events if event.decision_id), None),
+        seconds=values["duration_ms"] / 1000,
+        cost_cents=values["cost_cents"] if fold.is_told(values, "cost_cents") else None,
+        has_just_ended=any(event.rank == fold.ENDED for event in change.events),
+        channel=values["channel"],
+        direction=values["direction"],
+        peer=values["peer"],
+        status=values["status"],
+        disconnection_reason=values["disconnection_reason"],
+        ended_at=values["ended_at"],
+    )
+
+
+# --- Which decision let it in ---------------------------------------------------------------------
+
+
+def _decisions(of_call: Mapping[str, Sequence[fold.Event]]) -> dict[str, Mapping[str, Any]]:
+    """What was decided about these calls and messages: at the inbound door, or where they were dialled, as their
+    metadata tells.
+    """
+    workspace_id = current_workspace_id()
+    asked: dict[Any, str] = {}
+    for reference, events in of_call.items():
+        asked |= {event.decision_id: reference for event in events if event.decision_id is not None}
+        for channel in _channels_of_door(events):
+            attempt = Attempt(direction=Direction.INBOUND, channel=channel, call_reference=reference)
+            asked[inbound_judge.id_of_decision(workspace_id, inbound_judge.attempt_key(attempt))] = reference
+    if not asked:
+        return {}
+    rows = Decision.objects.filter(decision_id__in=list(asked)).values(*_DECIDED)
+    return {asked[row["decision_id"]]: row for row in rows}
+
+
+def _channels_of_door(events: Sequence[fold.Event]) -> list[Channel]:
+    """As what the inbound door may have known it. UponAI names no direction for an SMS."""
+    told = [event.facts for event in events]
+    if any(facts.get("direction") == Direction.OUTBOUND for facts in told):
+        return []
+    channels = {facts["channel"] for facts in told if "channel" in facts} or {Channel.PHONE_CALL, Channel.SMS}
+    return [channel for channel in (Channel.PHONE_CALL, Channel.SMS) if channel in channels]
