@@ -11,6 +11,7 @@ import phonenumbers
 from accounts.countries import flag, name_of
 from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, VerdictKind
 from policies.engine.sentences import LIMIT_WORDS, sentence_for
+from policies.uponai.refusals import WORDS as UPONAI_REASONS
 
 REASONS: Final = MappingProxyType(
     {
@@ -152,7 +153,7 @@ def sentence(decision: _HasVerdict) -> str:
 
 def reason(code: str) -> str:
     """The reason in a few words; one that this version does not know is said as it is stored."""
-    return REASONS.get(code, code.replace("_", " ").capitalize())  # type: ignore[call-overload]
+    return REASONS.get(code) or UPONAI_REASONS.get(code) or code.replace("_", " ").capitalize()  # type: ignore[call-overload]
 
 
 def channel(code: str) -> str:

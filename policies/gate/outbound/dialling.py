@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from django.db import DatabaseError
@@ -144,7 +144,7 @@ def _after_refusal(row: Dial, answer: Answer, *, now: datetime) -> HttpResponse:
         raise refusals.unavailable("UponAI refuses this workspace's key.", decision_id=row.decision_id)
     body = orjson.dumps(refusals.by_uponai(answer.status, row.decision_id)) if row.public_key else answer.body
     if answer.status in _NOT_FINAL:
-        _release(row, said)
+        _release(row, said, answer_status=answer.status)
     else:
         try:
             kept = dials.kept(row, answer.status, body)
@@ -154,9 +154,9 @@ def _after_refusal(row: Dial, answer: Answer, *, now: datetime) -> HttpResponse:
     return refusals.answer(body, status=answer.status, decision_id=row.decision_id, retry_after=answer.retry_after)
 
 
-def _release(row: Dial, error: str) -> None:
+def _release(row: Dial, error: str, **facts: Any) -> None:
     try:
-        dials.release(row, now=timezone.now(), error=error)
+        dials.release(row, now=timezone.now(), error=error, **facts)
     except DatabaseError as trouble:
         logger.error("Decision %s is left for the sweep: %s", row.decision_id, trouble)
 

@@ -97,10 +97,10 @@ def finish(row: Dial, *, state: Dial.State, now: datetime, nothing_runs: bool = 
         give_back(row.workspace_id, row.decision_id)
 
 
-def release(row: Dial, *, now: datetime, error: str) -> None:
-    """Nothing was sent, so the same idempotency key may be used again."""
+def release(row: Dial, *, now: datetime, error: str, **facts: Any) -> None:
+    """Nothing was carried out, so the same idempotency key may be used again."""
     key = f"{UNSENT}{row.decision_id}"
-    finish(row, state=Dial.State.NEVER, now=now, nothing_runs=True, error=error, idempotency_key=key)
+    finish(row, state=Dial.State.NEVER, now=now, nothing_runs=True, error=error, idempotency_key=key, **facts)
 
 
 def give_back(workspace_id: int, decision_id: uuid.UUID) -> None:
