@@ -206,6 +206,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='rollupprogress',
+            name='parties_blocked_until',
+            field=models.BigIntegerField(default=0, help_text='The highest BlockedCall.id in PartyBucket.'),
+        ),
+        migrations.AddField(
+            model_name='rollupprogress',
+            name='parties_calls_until',
+            field=models.DateTimeField(help_text='The newest Call.changed_at in PartyBucket.', null=True),
+        ),
+        migrations.AddField(
+            model_name='rollupprogress',
             name='refused_until',
             field=models.BigIntegerField(default=0, help_text='The highest Dial.id looked at for it.'),
         ),

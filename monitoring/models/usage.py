@@ -134,6 +134,8 @@ class RollupProgress(WorkspaceModel):
     blocked_until = models.BigIntegerField(default=0, help_text="The highest Decision.id in the list of blocked calls.")
     refused_until = models.BigIntegerField(default=0, help_text="The highest Dial.id looked at for it.")
     ended_until = models.DateTimeField(null=True, help_text="The newest Call.changed_at looked at for it.")
+    parties_blocked_until = models.BigIntegerField(default=0, help_text="The highest BlockedCall.id in PartyBucket.")
+    parties_calls_until = models.DateTimeField(null=True, help_text="The newest Call.changed_at in PartyBucket.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace"], name="rollup_progress_once")]
