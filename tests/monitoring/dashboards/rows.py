@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from accounts.scoping import scoped
-from monitoring.ingest import rollups
+from monitoring.ingest import blocked_calls, rollups
 from monitoring.models import Call
 from policies.engine.decide import decide
 from policies.engine.types import Attempt
@@ -55,3 +55,9 @@ def count(workspace_id: int, now: datetime) -> None:
     """Brings the rollups up to date, the newest half minute included."""
     with scoped(workspace_id):
         rollups.roll_up(workspace_id=workspace_id, now=now + timedelta(minutes=1))
+
+
+def list_blocked(workspace_id: int, now: datetime) -> int:
+    """Brings the list of blocked calls up to date."""
+    with scoped(workspace_id):
+        return blocked_calls.follow(workspace_id=workspace_id, now=now)
