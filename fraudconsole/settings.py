@@ -259,6 +259,12 @@ CELERY_BEAT_SCHEDULE = {
     },
     "forget KYC": {"task": "accounts.tasks.forget_kyc", "schedule": 3600.0, "options": {"expires": 600}},
     "roll up": {"task": "monitoring.tasks.roll_up", "schedule": 2.0, "options": {"expires": 10}},
+    "list blocked calls": {
+        "task": "monitoring.tasks.list_blocked_calls",
+        "schedule": 1.0,
+        "options": {"expires": 5},
+    },
+    "count parties": {"task": "monitoring.tasks.count_parties", "schedule": 10.0, "options": {"expires": 10}},
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
     "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},
     "forget events": {"task": "monitoring.tasks.forget_events", "schedule": 3600.0, "options": {"expires": 600}},

@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.models import Workspace
-from monitoring.ingest import inbox, rollups
+from monitoring.ingest import blocked_calls, inbox, parties, rollups
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,24 @@ def roll_up(**_: Any) -> None:
             rollups.roll_up(workspace_id=workspace_id, now=timezone.now())
         except Exception:
             logger.exception("The usage of workspace %s could not be counted; trying again.", workspace_id)
+
+
+@shared_task(name="monitoring.tasks.list_blocked_calls")
+def list_blocked_calls(**_: Any) -> None:
+    for workspace_id in Workspace.objects.order_by("pk").values_list("pk", flat=True):
+        try:
+            blocked_calls.follow(workspace_id=workspace_id, now=timezone.now())
+        except Exception:
+            logger.exception("What was blocked in workspace %s could not be listed; trying again.", workspace_id)
+
+
+@shared_task(name="monitoring.tasks.count_parties")
+def count_parties(**_: Any) -> None:
+    for workspace_id in Workspace.objects.order_by("pk").values_list("pk", flat=True):
+        try:
+            parties.count(workspace_id=workspace_id, now=timezone.now())
+        except Exception:
+            logger.exception("Who called in workspace %s could not be counted; trying again.", workspace_id)
 
 
 @shared_task(name="monitoring.tasks.process_events")
