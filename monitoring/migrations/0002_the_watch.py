@@ -374,7 +374,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='relaydelivery',
-            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='relay_delivery_due'),
+            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['relay', 'due_at'], name='relay_delivery_due'),
         ),
         migrations.AddConstraint(
             model_name='relaydelivery',

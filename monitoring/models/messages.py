@@ -91,7 +91,11 @@ class RelayDelivery(WorkspaceModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["relay", "event"], name="relay_delivery_once")]
-        indexes = [models.Index(fields=["due_at"], condition=models.Q(due_at__isnull=False), name="relay_delivery_due")]
+        indexes = [
+            models.Index(
+                fields=["relay", "due_at"], condition=models.Q(due_at__isnull=False), name="relay_delivery_due"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} → {self.relay}: {self.get_state_display()}"
