@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import phonenumbers
 
 from accounts.countries import flag, name_of
+from policies.engine.declared import left_by
 from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, VerdictKind
 from policies.engine.sentences import LIMIT_WORDS, sentence_for
 from policies.uponai.refusals import WORDS as UPONAI_REASONS
@@ -146,9 +147,16 @@ def sentence(decision: _HasVerdict) -> str:
             country=decision.country or None,
             e164=decision.peer or None,
             number_class=NumberClass(decision.number_class or "unknown"),
+            undeclared=undeclared_by(getattr(decision, "trace", ())),
         )
     except ValueError:
         return f"{verdict(decision.verdict)}: {reason(decision.reason).lower()}."
+
+
+def undeclared_by(trace: Any) -> str:
+    """Which use a stored decision's subject had not declared; empty where they had, or where none was asked for."""
+    lines = [line for line in trace if isinstance(line, dict)] if isinstance(trace, list | tuple) else []
+    return left_by(line.get("value") for line in lines if line.get("check") == Check.KYC)
 
 
 def reason(code: str) -> str:

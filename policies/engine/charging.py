@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import Final
 
 from accounts.countries import CLASS_PRICE_PER_MINUTE, price_per_minute, price_per_sms
+from policies.engine.declared import calls_per_day
 from policies.engine.holds import plain_network
 from policies.engine.limits import (
+    DAY,
     GUARDING,
     INBOUND_DEFAULTS,
     KEY_DEFAULTS,
@@ -181,11 +183,25 @@ def _outbound_limits(bill: _Bill, question: Question) -> None:
             bill.add(LimitName.COUNTRIES_PER_IP, networks[0], member=peer.country or "001")
     if isinstance(attempt.subject, str) and attempt.subject:
         bill.add(LimitName.SUBJECT, attempt.subject[:200])
+        _declared_volume(bill, question, attempt.subject)
     if key is not None:
         bill.add(LimitName.KEY, str(key.id))
     if question.number is not None:
         bill.add(LimitName.PHONE_NUMBER, question.number.e164)
     bill.add(LimitName.WORKSPACE, "")
+
+
+def _declared_volume(bill: _Bill, question: Question, subject: str) -> None:
+    """The calls per day that the subject was approved for, beside what everybody may. No setting lifts it."""
+    calls = calls_per_day(question.covering, question.at_ms) if question.approvals else None
+    if calls is not None:
+        key, measure = f"declared:{subject[:200]}", MEASURES[LimitName.SUBJECT]
+        bill.charges.append(Charge(LimitName.SUBJECT, measure, key, _a_day(calls), enforced=bill.enforced))
+
+
+@lru_cache(maxsize=4096)
+def _a_day(calls: int) -> Limit:
+    return Limit(calls, DAY)
 
 
 def _caps(bill: _Bill, question: Question, reserved_micro: int) -> None:

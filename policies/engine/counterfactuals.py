@@ -113,6 +113,12 @@ def approve_subject(subject: str, level: int, sentence: str) -> Counterfactual:
     return {"change": "approve_subject", "subject": subject, "level": level, "sentence": sentence}
 
 
+def declare_use(subject: str, level: int, channel: Channel, country: str | None, what: str) -> Counterfactual:
+    sentence = f"if {what} were declared in the subject's KYC record, and approved"
+    place = {"channel": channel.value, "country": country}
+    return {"change": "declare_use", "subject": subject, "level": level, **place, "sentence": sentence}
+
+
 def name_subject(level: int) -> Counterfactual:
     sentence = f"if it were for an end user who has level {level}"
     return {"change": "name_subject", "level": level, "sentence": sentence}
@@ -197,6 +203,14 @@ def _with_approval(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, subjects={**snapshot.subjects, subject: approvals})
 
 
+def _with_use(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
+    countries = frozenset({change["country"]} if change["country"] else ())
+    approval = Approval(change["level"], countries=countries, channels=frozenset({change["channel"]}))
+    subject = change["subject"]
+    approvals = (*snapshot.subjects.get(subject, ()), approval)
+    return replace(snapshot, subjects={**snapshot.subjects, subject: approvals})
+
+
 def _without_holds(change: Counterfactual, snapshot: Snapshot) -> Snapshot:
     holds, blocked = snapshot.holds.without(change["holds"]), snapshot.blocked.without(change.get("listed", ()))
     return replace(snapshot, holds=holds, blocked=blocked)
@@ -229,6 +243,7 @@ _SNAPSHOT_EDITS: Final[Mapping[str, Callable[[Counterfactual, Snapshot], Snapsho
     {
         "lift_holds": _without_holds,
         "approve_subject": _with_approval,
+        "declare_use": _with_use,
         "allow_origin": _with_origin,
         "allow_channel": _with_channel,
         "wait": _later,

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from accounts.countries import name_of
 from policies.engine import counterfactuals
-from policies.engine.question import Question
+from policies.engine.declared import NOT_DECLARED
+from policies.engine.question import LEVEL_OF_A_PERSON, Question
+from policies.engine.sentences import CHANNEL_WORDS
 from policies.engine.types import (
     WEB_CHANNELS,
     CaptchaAnswer,
@@ -33,6 +36,8 @@ _VOUCHED: Final = CheckResult(
 )
 _UNASKED: Final = CheckResult(Check.CAPTCHA, TraceOutcome.NOT_EVALUATED)
 _NO_LEVEL: Final = CheckResult(Check.KYC, TraceOutcome.SKIPPED, None, "no level is asked for")
+_DECLARED_ONLY: Final = "the use that was declared"
+_DECLARED: Final = CheckResult(Check.KYC, TraceOutcome.PASS, "declared", _DECLARED_ONLY)
 _NO_LEVEL_INBOUND: Final = CheckResult(Check.KYC, TraceOutcome.SKIPPED, None, "not asked of callers")
 
 
@@ -140,9 +145,14 @@ def check_kyc(question: Question) -> CheckResult:
     if question.is_inbound:
         return _NO_LEVEL_INBOUND
     asked = level_asked(question)
+    if not question.approvals:
+        return _NO_LEVEL if asked == 0 else _not_enough(question, 0, asked)
+    counting, covering = question.counting, question.covering
+    level = max((one.level for one in covering), default=0)
+    if counting and (not covering or level < asked <= question.level):
+        return _not_declared(question, max(asked, LEVEL_OF_A_PERSON))
     if asked == 0:
-        return _NO_LEVEL
-    level = question.level
+        return _DECLARED if counting else _NO_LEVEL
     if level >= asked:
         return CheckResult(Check.KYC, TraceOutcome.PASS, f"level {level}", f"level {asked}")
     return _not_enough(question, level, asked)
@@ -171,6 +181,16 @@ def _not_enough(question: Question, level: int, asked: int) -> CheckResult:
     value = f"level {level}" if level else "no approved record"
     change = counterfactuals.approve_subject(subject, asked, f"if the subject had level {asked}")
     return _kyc_failed(value, threshold, Reason.KYC_REQUIRED, change)
+
+
+def _not_declared(question: Question, level: int) -> CheckResult:
+    """The subject is approved, and not for this. What was declared holds whether a level is asked for or not."""
+    channel, country = question.attempt.channel, question.peer.country if question.has_peer else None
+    what = CHANNEL_WORDS[channel]
+    if question.has_peer:
+        what += f" to {name_of(country) if country else 'an unknown country'}"
+    change = counterfactuals.declare_use(question.attempt.subject, level, channel, country, what)
+    return _kyc_failed(NOT_DECLARED + what, _DECLARED_ONLY, Reason.KYC_REQUIRED, change)
 
 
 def _kyc_failed(value: str, threshold: str, reason: Reason, change: counterfactuals.Counterfactual) -> CheckResult:

@@ -109,10 +109,22 @@ class Question:
         return self.snapshot.subjects.get(subject, ()) if subject else ()
 
     @property
+    def counting(self) -> tuple[Approval, ...]:
+        """The subject's approvals that count at that time, whatever they were for."""
+        return tuple(one for one in self.approvals if one.counts_at(self.at_ms))
+
+    @property
+    def covering(self) -> tuple[Approval, ...]:
+        """Those of them whose declared use this attempt is. Who calls in declares nothing."""
+        if self.is_inbound or not self.approvals:
+            return self.counting
+        channel, country = self.attempt.channel.value, self.peer.country
+        return tuple(one for one in self.counting if one.covers(channel, country, has_peer=self.has_peer))
+
+    @property
     def level(self) -> int:
         """The KYC level that the subject has at that time; 0 where there is none."""
-        approvals = self.approvals
-        return max((one.level for one in approvals if one.counts_at(self.at_ms)), default=0) if approvals else 0
+        return max((one.level for one in self.counting), default=0)
 
     @property
     def is_person(self) -> bool:

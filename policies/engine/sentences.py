@@ -6,8 +6,9 @@ from types import MappingProxyType
 from typing import Final
 
 from accounts.countries import name_of
+from policies.engine.declared import left_by
 from policies.engine.limits import LimitName
-from policies.engine.names import Channel, Direction, NumberClass, Reason, VerdictKind
+from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, VerdictKind
 from policies.engine.numbers import calling_prefix
 from policies.engine.types import Verdict
 
@@ -112,6 +113,7 @@ def sentence(verdict: Verdict) -> str:
         country=verdict.peer.country,
         e164=verdict.peer.e164,
         number_class=verdict.peer.number_class,
+        undeclared=left_by(line.value for line in verdict.trace if line.check is Check.KYC),
     )
 
 
@@ -123,12 +125,15 @@ def sentence_for(
     country: str | None = None,
     e164: str | None = None,
     number_class: NumberClass = NumberClass.UNKNOWN,
+    undeclared: str = "",
 ) -> str:
-    """The same from the parts that a stored decision keeps."""
+    """The same from the parts that a stored decision keeps. `undeclared`: the use that was not, by its trace."""
     if reason is None:
         return "Allowed."
     if reason == Reason.WITHHELD_NUMBER and verdict == VerdictKind.GUARD:
         return "Guarded: the number is withheld."
+    if reason == Reason.KYC_REQUIRED and undeclared:
+        return f"{_VERDICT_WORDS[verdict]}: {undeclared} were not declared for this end user."
     said = _PLAIN.get(reason) or _about_peer(reason, direction, _place(country, e164), country, number_class)
     return f"{_VERDICT_WORDS[verdict]}: {said}"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Self
 
+from policies.engine.declared import Approval
 from policies.engine.holds import NO_HOLDS, Holds, HoldSnapshot
 from policies.engine.limits import Limits
 from policies.engine.names import Direction
@@ -142,17 +143,6 @@ _KEY_VALUES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
-    """A subject's approved KYC record: its level, and until when it counts."""
-
-    level: int
-    expires_at_ms: int | None = None
-
-    def counts_at(self, at_ms: int | None) -> bool:
-        return at_ms is None or self.expires_at_ms is None or at_ms < self.expires_at_ms
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything of one workspace that a verdict depends on, at one version."""
 
@@ -188,7 +178,7 @@ class Snapshot:
             **{name: _holds(value.get(name, ())) for name in _LISTS},
             keys={key.key: key for key in keys},
             subjects={
-                reference: tuple(Approval(*approval) for approval in approvals)
+                reference: tuple(Approval.from_list(approval) for approval in approvals)
                 for reference, approvals in value.get("subjects", {}).items()
             },
             limits=read_limits(value.get("limits", {})),
@@ -207,7 +197,7 @@ class Snapshot:
             **{name: [entry.as_dict() for entry in entries.every] for name, entries in lists.items()},
             "keys": [key.as_dict() for key in self.keys.values()],
             "subjects": {
-                reference: [[approval.level, approval.expires_at_ms] for approval in approvals]
+                reference: [approval.as_list() for approval in approvals]
                 for reference, approvals in self.subjects.items()
             },
             "limits": write_limits(self.limits),

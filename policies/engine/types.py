@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from policies.engine.declared import Approval
 from policies.engine.holds import NO_HOLDS, Holds, HoldSnapshot
 from policies.engine.limits import Charge, Usage
 from policies.engine.names import (
@@ -26,7 +27,7 @@ from policies.engine.names import (
     VerdictKind,
 )
 from policies.engine.rules import DirectionRules, KycRules, MalformedRules, PrefixRule
-from policies.engine.snapshot import NO_LIMITS, Approval, KeySnapshot, NumberSnapshot, PolicySnapshot, Snapshot
+from policies.engine.snapshot import NO_LIMITS, KeySnapshot, NumberSnapshot, PolicySnapshot, Snapshot
 
 __all__ = [
     "NOBODY",

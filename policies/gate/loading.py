@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts import encryption, keys, tokens, workspaces
@@ -220,13 +222,57 @@ def _key(row: PublicKey) -> KeySnapshot:
 
 
 def _approvals(now: datetime) -> dict[str, tuple[Approval, ...]]:
-    """By the subject's reference. Expired ones too: they tell that it was approved once."""
-    rows = KycRecord.objects.filter(state__in=(KycRecord.State.APPROVED, KycRecord.State.EXPIRED))
+    """By the subject's reference. Expired ones too: they tell that it was approved once.
+
+    One whose renewal was approved counts no more, whatever became of the renewal: what was declared last holds.
+    """
+    state = KycRecord.State
+    rows = KycRecord.objects.filter(state__in=(state.APPROVED, state.EXPIRED)).order_by("pk")
+    replaced = KycRecord.objects.filter(renews=OuterRef("pk"), state__in=DECIDED_FOR)
     found: dict[str, tuple[Approval, ...]] = {}
-    for reference, level, expires_at, state in rows.values_list("subject__reference", "level", "expires_at", "state"):
-        ends = min(expires_at or now, now) if state == KycRecord.State.EXPIRED else expires_at
-        found[reference] = (*found.get(reference, ()), Approval(level, _milliseconds(ends)))
+    for row in rows.exclude(Exists(replaced)).values(*_OF_AN_APPROVAL).iterator(chunk_size=1000):
+        found[row["subject__reference"]] = (*found.get(row["subject__reference"], ()), _approval(row, now))
     return found
+
+
+DECIDED_FOR: Final = (KycRecord.State.APPROVED, KycRecord.State.SUSPENDED, KycRecord.State.EXPIRED)
+"""The states of a record that was approved at some time."""
+_OF_AN_APPROVAL: Final = (
+    "subject__reference",
+    "level",
+    "state",
+    "expires_at",
+    "decided_at",
+    "declared_countries",
+    "declared_channels",
+    "declared_calls_per_day",
+    "renews__state",
+    "renews__declared_calls_per_day",
+)
+
+
+def _approval(row: Mapping[str, Any], now: datetime) -> Approval:
+    ends = row["expires_at"]
+    if row["state"] == KycRecord.State.EXPIRED:
+        ends = min(ends or now, now)
+    calls, established = row["declared_calls_per_day"], None
+    if row["renews__state"] in (KycRecord.State.APPROVED, KycRecord.State.EXPIRED):
+        established = row["renews__declared_calls_per_day"] or calls
+    return Approval(
+        level=row["level"],
+        expires_at_ms=_milliseconds(ends),
+        approved_at_ms=_milliseconds(row["decided_at"]),
+        countries=_countries(row["declared_countries"]),
+        channels=frozenset(row["declared_channels"]),
+        calls_per_day=calls,
+        established_calls=established,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _countries(codes: str) -> frozenset[str]:
+    """As they are stored. Many subjects declare the same."""
+    return frozenset(filter(None, codes.split(",")))
 
 
 def _tokens(now: datetime) -> dict[str, TokenSnapshot]:
