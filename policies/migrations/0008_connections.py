@@ -226,4 +226,13 @@ class Migration(migrations.Migration):
             model_name='uponaiconnection',
             constraint=models.UniqueConstraint(fields=('workspace',), name='uponai_connection_once'),
         ),
+        migrations.AddField(
+            model_name='decision',
+            name='left_declared_use',
+            field=models.BooleanField(default=False, help_text="Not what the subject's KYC record was approved for, and its reviewers are yet to know."),
+        ),
+        migrations.AddIndex(
+            model_name='decision',
+            index=models.Index(condition=models.Q(('left_declared_use', True)), fields=['at'], name='decision_left_declared_use'),
+        ),
     ]

@@ -52,6 +52,10 @@ class Decision(WorkspaceModel):
         default=0, help_text="Millionths of a US dollar that it was let through to cost at most."
     )
     degraded = models.BooleanField(default=False)
+    left_declared_use = models.BooleanField(
+        default=False,
+        help_text="Not what the subject's KYC record was approved for, and its reviewers are yet to know.",
+    )
     metadata_version = models.CharField(max_length=20, blank=True)
     latency_us = models.PositiveIntegerField(null=True)
     recorded_at = models.DateTimeField(default=timezone.now)
@@ -77,6 +81,7 @@ class Decision(WorkspaceModel):
             models.Index(
                 fields=["workspace", "subject", "-at"], condition=~models.Q(subject=""), name="decision_of_subject"
             ),
+            models.Index(fields=["at"], condition=models.Q(left_declared_use=True), name="decision_left_declared_use"),
         ]
 
     def __str__(self) -> str:
