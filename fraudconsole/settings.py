@@ -250,6 +250,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep drift": {"task": "policies.tasks.sweep_drift", "schedule": 15.0, "options": {"expires": 15}},
     "sweep dials": {"task": "policies.tasks.sweep_dials", "schedule": 5.0, "options": {"expires": 5}},
     "sweep holds": {"task": "policies.tasks.sweep_holds", "schedule": 2.0, "options": {"expires": 5}},
+    "sweep declared use": {
+        "task": "policies.tasks.sweep_declared_use",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "retire public keys": {"task": "policies.tasks.retire_public_keys", "schedule": 60.0, "options": {"expires": 60}},
     "sweep KYC": {"task": "accounts.tasks.sweep_kyc", "schedule": 15.0, "options": {"expires": 15}},
     "deliver KYC webhooks": {

@@ -10,7 +10,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts import keys
-from policies import approvals, bells, calls_to_end, connecting, holds, lists, opens, running_calls
+from policies import approvals, bells, calls_to_end, connecting, holds, lists, opens, running_calls, undeclared
 from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
 from policies.sync import drift, management, schedule
@@ -74,6 +74,11 @@ def sweep_holds(**_: object) -> None:
         bells.ring_end_calls(hold_id)
     for decision_id in calls_to_end.due(now=now):
         bells.ring(calls_to_end.TASK, decision_id=str(decision_id))
+
+
+@shared_task
+def sweep_declared_use(**_: object) -> None:
+    undeclared.review_due(now=timezone.now())
 
 
 @shared_task

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Max
 
 from accounts import audit
 from accounts.audit import Acting
@@ -14,7 +15,7 @@ from accounts.kyc import effects, four_eyes, people, rules, screening
 from accounts.kyc.claims import require_hold
 from accounts.kyc.decisions import approve, confirm, refuse_proposal, reject
 from accounts.kyc.states import UNDECIDED, InformationReason, State, SuspendReason
-from accounts.kyc.texts import read_codes, read_text
+from accounts.kyc.texts import LONGEST_TEXT, read_codes, read_text
 from accounts.kyc.transitions import Conflict, Move, locked, require_state, standing
 from accounts.models import KycRecord, Subject
 from accounts.workspaces import taking_turns
@@ -22,6 +23,7 @@ from accounts.workspaces import taking_turns
 __all__ = [
     "approve",
     "confirm",
+    "left_declared_use",
     "mark_erased",
     "provide_information",
     "refuse_proposal",
@@ -36,6 +38,10 @@ __all__ = [
 ]
 
 UNDER_WAY = (*UNDECIDED, State.SUSPENDED)
+IN_HAND = tuple(state for state in UNDER_WAY if state != State.DRAFT)
+WAS_APPROVED = (State.APPROVED, State.SUSPENDED, State.EXPIRED)
+"""The states of a record that was approved at some time."""
+LEFT_DECLARED_USE = "left_declared_use"
 
 
 def submit(*, record: KycRecord, acting_user: Acting, now: datetime, by_subject: bool = False) -> KycRecord:
@@ -144,6 +150,30 @@ def reopen(*, record: KycRecord, acting_user: Acting, now: datetime, text_for_co
             if row.state != State.DRAFT:
                 return row
         _hand_in(row, step, is_reversal=row.rejection == KycRecord.Rejection.FINAL)
+        return row
+
+
+def left_declared_use(
+    *, workspace_id: int, reference: str, tried: str, last_at: datetime, now: datetime
+) -> KycRecord | None:
+    """A subject tried what was not declared: its case goes to the queue again, once until somebody looked at it.
+
+    `last_at`: when it was tried last. What a reviewer decided after that, they decided knowing it.
+    """
+    with taking_turns(workspace_id):
+        approved = KycRecord.objects.filter(subject__reference=reference, state=State.APPROVED)
+        held = approved.exclude(renewals__state__in=WAS_APPROVED).order_by("-level", "-decided_at").first()
+        if held is None:
+            return None
+        row = locked(held)
+        renewals = row.renewals.all()
+        looked_at = renewals.exclude(state=State.DRAFT).aggregate(at=Max("transitions__at"))["at"]
+        if renewals.filter(state__in=IN_HAND).exists() or (looked_at is not None and looked_at >= last_at):
+            return None
+        row = renewal_of(row, because=LEFT_DECLARED_USE, acting_user=None, now=now)
+        row.opened_because = LEFT_DECLARED_USE  # a draft that lay there for another reason goes to the queue for this
+        text = f"Tried what was not declared: {tried}."[:LONGEST_TEXT]
+        _hand_in(row, Move("reopen", State.SUBMITTED, people.CONSOLE, None, now, text_for_colleagues=text))
         return row
 
 

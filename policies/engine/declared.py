@@ -55,8 +55,8 @@ class Approval:
 
     @classmethod
     def from_list(cls, value: Sequence[Any]) -> Self:
-        level, expires_at_ms, approved_at_ms, countries, channels, *calls = (*value, *(None,) * (7 - len(value)))
-        return cls(level, expires_at_ms, approved_at_ms, frozenset(countries or ()), frozenset(channels or ()), *calls)
+        level, ends, begins, countries, channels, calls, established = list(value) + [None] * (7 - len(value))
+        return cls(level, ends, begins, frozenset(countries or ()), frozenset(channels or ()), calls, established)
 
     def as_list(self) -> list[Any]:
         """For JSON; what was not declared is left off."""

@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts import encryption, keys, tokens, workspaces
+from accounts.kyc import review
 from accounts.models import ApiToken, KycRecord, PublicKey, Workspace
 from accounts.scoping import scoped, unscoped
 from accounts.workspaces import WebhookSecret
@@ -228,15 +229,13 @@ def _approvals(now: datetime) -> dict[str, tuple[Approval, ...]]:
     """
     state = KycRecord.State
     rows = KycRecord.objects.filter(state__in=(state.APPROVED, state.EXPIRED)).order_by("pk")
-    replaced = KycRecord.objects.filter(renews=OuterRef("pk"), state__in=DECIDED_FOR)
+    replaced = KycRecord.objects.filter(renews=OuterRef("pk"), state__in=review.WAS_APPROVED)
     found: dict[str, tuple[Approval, ...]] = {}
     for row in rows.exclude(Exists(replaced)).values(*_OF_AN_APPROVAL).iterator(chunk_size=1000):
         found[row["subject__reference"]] = (*found.get(row["subject__reference"], ()), _approval(row, now))
     return found
 
 
-DECIDED_FOR: Final = (KycRecord.State.APPROVED, KycRecord.State.SUSPENDED, KycRecord.State.EXPIRED)
-"""The states of a record that was approved at some time."""
 _OF_AN_APPROVAL: Final = (
     "subject__reference",
     "level",

@@ -28,6 +28,7 @@ from policies.engine.types import Attempt, Channel, Direction, Verdict, VerdictK
 from policies.gate import counters, store
 from policies.gate.dialled import milliseconds
 from policies.models import Decision, Dial, KnownPrefix, RefusedWebhook
+from policies.words import undeclared_by
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ def as_row(workspace_id: int, values: dict[str, Any], *, now: datetime) -> Decis
         logger.exception("What was counted for decision %s cannot be told.", values.get("decision_id"))
     values = {name: value for name, value in values.items() if name not in ("charges", "usages")}
     at = datetime.fromisoformat(values["at"])
-    return Decision(**{**values, "workspace_id": workspace_id, "at": at, "recorded_at": now})
+    left = bool(undeclared_by(values["trace"]))
+    return Decision(**{**values, "workspace_id": workspace_id, "at": at, "recorded_at": now, "left_declared_use": left})
 
 
 def _settled(values: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from accounts.kyc import sla
+from accounts.kyc import review, sla
 from accounts.kyc.states import PROPOSED, InformationReason, RejectReason, State, SuspendReason
 from accounts.models import ApiToken, KycRecord, KycTransition, User
 
@@ -119,6 +119,8 @@ def why_in_queue(row: KycRecord, last: KycTransition | None, names: dict[str, st
     if row.state == State.NEEDS_INFORMATION and last:
         asked = ", ".join(reasons(last.reason_codes)).lower()
         return f"Asked for: {asked}" if asked else "Asked for more"
+    if row.opened_because == review.LEFT_DECLARED_USE:
+        return (last.text_for_colleagues.rstrip(".") if last and last.verb == "reopen" else "") or _LEFT
     if row.renews_id:
         return "Identity to be checked again: the approval ends or its use changed"
     verb = last.verb if last else ""
@@ -127,6 +129,7 @@ def why_in_queue(row: KycRecord, last: KycTransition | None, names: dict[str, st
     return _AGAIN.get(verb, "New")
 
 
+_LEFT: Final = "Tried what was not declared"
 _AGAIN: Final = {
     "provide_information": "The subject answered",
     "release": "Put back into the queue",
