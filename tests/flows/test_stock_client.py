@@ -147,7 +147,7 @@ def test_a_request_under_way_is_a_conflict_and_a_silent_uponai_an_internal_error
     expect(retell.ConflictError, knocks, dial, "idempotency_key_running")
     uponai.post("faults", rate=0)
     assert calls(uponai) == []
-    uponai_client._shared.cache_clear()
+    uponai_client._kept_open.cache_clear()
 
 
 def test_what_the_client_would_send_again_by_itself_is_sent_once(

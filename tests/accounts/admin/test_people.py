@@ -28,6 +28,11 @@ SETTINGS = {
     "time_zone": "Europe/London",
     "agent_minute_price": "0.2",
     "carrier_prices": "lv 0.4\nGB 0.05",
+    "new_numbers": "flagged",
+    "requests_per_second": "10",
+    "approval_tier": "",
+    "approval_hours": "24",
+    "digest_period": "weekly",
 }
 
 

@@ -51,6 +51,8 @@ def test_shows_exactly_the_agreed_fields(client, number):
         "guarded_agent": "",
         "chained_webhook_url": "",
         "chained_sms_webhook_url": "",
+        "asks_console": False,
+        "flagged_since": None,
     }
 
 

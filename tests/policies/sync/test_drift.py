@@ -314,7 +314,7 @@ def test_asks_no_more_often_for_more_numbers(workspace_at_uponai, uponai):
     for e164 in more:
         make_phone_number(workspace_at_uponai, e164)
 
-    assert queries() == few
+    assert queries() <= few
 
 
 def test_the_command_tells_what_it_found(workspace_at_uponai, uponai, capsys):
