@@ -34,9 +34,12 @@ _HOST_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _FIELD_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,63}")
 
 
-def fill(row: PublicKey, facts: dict[str, Any]) -> str:
+def fill(row: PublicKey, facts: dict[str, Any], *, captcha_follows: bool = False) -> str:
     """Puts values right and sets them; answers the captcha secret that was given. Raises ValidationError naming
-    every bad field."""
+    every bad field.
+
+    `captcha_follows`: a captcha may be asked for before its site key and secret are there; until then nobody passes.
+    """
     before = {name: getattr(row, name) for name in EDITABLE}
     given, problems = _cleaned(facts)
     secret: str = given.pop("captcha_secret", "")
@@ -46,7 +49,7 @@ def fill(row: PublicKey, facts: dict[str, Any]) -> str:
     if PublicKey.objects.filter(name=row.name).exclude(pk=row.pk).exists():
         problems.setdefault("name", [f"There is a public key named “{row.name}” already."])
     if row.kind == PublicKey.Kind.GATE_KEY:
-        problems = _lacking(row, before, secret) | problems
+        problems = _lacking(row, before, secret, captcha_follows) | problems
     else:
         problems |= _not_counted(facts)
     try:
@@ -71,7 +74,7 @@ def _cleaned(facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]
     return given, problems
 
 
-def _lacking(row: PublicKey, before: dict[str, Any], secret: str) -> dict[str, list[str]]:
+def _lacking(row: PublicKey, before: dict[str, Any], secret: str, captcha_follows: bool) -> dict[str, list[str]]:
     """What a key that opens something needs. What was saved before a rule was made is left alone."""
     problems: dict[str, list[str]] = {}
     if not row.domains:
@@ -84,7 +87,7 @@ def _lacking(row: PublicKey, before: dict[str, Any], secret: str) -> dict[str, l
         problems["phone_number"] = [
             f"{row.phone_number} is not among this workspace's phone numbers. Import it first, or choose another."
         ]
-    if row.captcha in PublicKey.Captcha.values and row.captcha != PublicKey.Captcha.NONE:
+    if row.captcha in PublicKey.Captcha.values and row.captcha != PublicKey.Captcha.NONE and not captcha_follows:
         is_new_captcha = is_new or row.captcha != before["captcha"]
         if not row.captcha_site_key and (is_new_captcha or before["captcha_site_key"]):
             problems["captcha_site_key"] = ["Enter the captcha's site key too: the web page shows it."]

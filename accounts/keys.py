@@ -43,11 +43,13 @@ def looks_like_key(text: str) -> bool:
     return text.startswith(MARK) and len(text) == len(MARK) + RANDOM_LENGTH and text.isascii() and text[3:].isalnum()
 
 
-def mint_public_key(*, workspace: Workspace, acting_user: Acting, now: datetime, **facts: Any) -> PublicKey:
-    """Makes a gate key that works at once. Raises ValidationError naming the field."""
+def mint_public_key(
+    *, workspace: Workspace, acting_user: Acting, now: datetime, captcha_follows: bool = False, **facts: Any
+) -> PublicKey:
+    """Makes a gate key that works at once; see `key_input.fill`. Raises ValidationError naming the field."""
     row = PublicKey(workspace=workspace, kind=PublicKey.Kind.GATE_KEY, key=_new_key(), created_at=now)
     with taking_turns(workspace.pk):
-        secret = fill(row, facts)
+        secret = fill(row, facts, captcha_follows=captcha_follows)
         after = _facts(row, secret)
         _save(row, secret=secret, action="public_key.mint", acting_user=acting_user, now=now, after=after)
     return row
@@ -66,12 +68,14 @@ def register_public_key(
     return row
 
 
-def edit_public_key(*, public_key: PublicKey, acting_user: Acting, now: datetime, **changes: Any) -> PublicKey:
-    """Changes what a key may do. Raises ValidationError naming the field."""
+def edit_public_key(
+    *, public_key: PublicKey, acting_user: Acting, now: datetime, captcha_follows: bool = False, **changes: Any
+) -> PublicKey:
+    """Changes what a key may do; see `key_input.fill`. Raises ValidationError naming the field."""
     with taking_turns(public_key.workspace_id):
         row = _locked(public_key)
         before = _facts(row)
-        secret = fill(row, changes)
+        secret = fill(row, changes, captcha_follows=captcha_follows)
         after = _facts(row, secret)
         changed = [name for name in after if before[name] != after[name]]
         if changed:

@@ -190,6 +190,9 @@ def revert_country_policy(
         if earlier is None:
             raise Refused.one("revision", "not_found", f"This policy has no revision {revision_number}.")
         current = _current(policy)
+        if (earlier.inbound, earlier.outbound) == (current.inbound, current.outbound):
+            return current
+        current = _current(policy)
         revision = _add_revision(
             policy,
             inbound=earlier.inbound,

@@ -47,6 +47,11 @@ ONE_SIDED: Final = {
     "withheld": ("inbound", "Only callers can withhold their number; this is said of inbound attempts only."),
 }
 """Parts that mean something in one direction only."""
+SHAPES: Final = {
+    "countries": (list | tuple | set | frozenset, "a list of country codes"),
+    "class_rules": (Mapping, 'an object such as {"premium_rate": "block"}'),
+    "prefix_rules": (list | tuple, 'a list of objects such as {"prefix": "+4470", "action": "block"}'),
+}
 UNRESTRICTED_UNCONFIRMED: Final = (
     "No restriction means that every country is allowed except the seven sanctioned ones. "
     "To want that, send confirm_unrestricted: true and a reason."
@@ -103,6 +108,9 @@ def _refuse_parts(given: Mapping[str, Any], field: str) -> None:
         raise Refused.one(
             f"{field}.{unknown[0][:60]}", "unknown_field", f"{field} has no part named {unknown[0][:60]!r}."
         )
+    for name, (shape, sentence) in SHAPES.items():
+        if given.get(name) is not None and not isinstance(given[name], shape):
+            raise Refused.one(f"{field}.{name}", "invalid", f"{name} must be {sentence}.")
     for name, (direction, sentence) in ONE_SIDED.items():
         if given.get(name) and field in ("inbound", "outbound") and field != direction:
             raise Refused.one(f"{field}.{name}", "conflict", sentence)

@@ -145,6 +145,29 @@ class CountryCode(filters.Filter):
         return super().filter(qs, value.upper() if value else value)
 
 
+@extend_schema_field(OpenApiTypes.INT64)
+class RowId(filters.Filter):
+    """The id of a row; larger ones than a database can keep are refused, not looked for."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=2**63 - 1, **kwargs)
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class YesOrNo(filters.ChoiceFilter):
+    """true or false, and nothing else."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        message = "This must be true or false."
+        choices = [("true", "true"), ("false", "false")]
+        super().__init__(choices=choices, error_messages={"invalid_choice": message}, **kwargs)
+
+    def filter(self, qs: Any, value: str) -> Any:
+        return super().filter(qs, {"true": True, "false": False}[value]) if value else qs
+
+
 def one_of(names: Iterable[str], **kwargs: Any) -> filters.ChoiceFilter:
     return filters.ChoiceFilter(choices=[(str(name), str(name)) for name in names], **kwargs)
 

@@ -35,7 +35,7 @@ KINDS = {
     411: ("length-required", "The body's length must be given"),
     412: ("stale", "It was changed since you read it"),
     413: ("too-large", "The request is too large"),
-    415: ("unsupported-media-type", "The body must be JSON"),
+    415: ("unsupported-media-type", "The body is in a form that is not taken here"),
     422: ("invalid", "Something in the request is not acceptable"),
     429: ("rate-limited", "Too many requests"),
     500: ("internal", "The console failed"),

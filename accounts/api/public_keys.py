@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 from django.db import transaction
 from django.utils import timezone
-from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -18,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import gate_rules, keys
-from accounts.api.inputs import Body, Flag, Number, Text, WholeNumber, filter_set, one_of
+from accounts.api.inputs import Body, Flag, Number, Text, WholeNumber, YesOrNo, filter_set, one_of
 from accounts.api.limits import EFFECTIVE_LIMITS, KycRulesAsWritten, LimitsAsWritten
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiViewSet
@@ -179,7 +178,7 @@ class PublicKeys(ListModelMixin, ApiViewSet):
         status=one_of(PublicKey.Status.values),
         kind=one_of(PublicKey.Kind.values),
         mode=one_of(PublicKey.Mode.values),
-        fraud_protection=filters.BooleanFilter(),
+        fraud_protection=YesOrNo(),
     )
     cursor_ordering = ("id",)
 

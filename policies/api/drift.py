@@ -67,7 +67,7 @@ class ThreeSidesSerializer(serializers.Serializer):
 class CheckSerializer(serializers.Serializer):
     """When all numbers were last compared with UponAI, and when they will be."""
 
-    is_running = serializers.BooleanField()
+    is_running = serializers.BooleanField(help_text="Under way, or due and about to begin.")
     due_at = serializers.DateTimeField(allow_null=True)
     checked_at = serializers.DateTimeField(allow_null=True)
     error = serializers.CharField(allow_null=True)
@@ -141,9 +141,11 @@ class SyncCheck(ApiView):
 
 def _shown(connection: UponaiConnection | None, *, status: int = 200) -> Response:
     row = connection or UponaiConnection()
-    leased = row.drift_lease_until is not None and row.drift_lease_until >= timezone.now()
+    now = timezone.now()
+    leased = row.drift_lease_until is not None and row.drift_lease_until >= now
+    is_due = row.drift_due_at is not None and row.drift_due_at <= now
     facts = {
-        "is_running": leased,
+        "is_running": leased or is_due,
         "due_at": row.drift_due_at,
         "checked_at": row.drift_checked_at,
         "error": row.drift_error or None,

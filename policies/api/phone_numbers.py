@@ -8,7 +8,6 @@ from typing import Any
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
-from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -16,7 +15,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.inputs import Text, WholeNumber, filter_set, one_of
+from accounts.api.inputs import RowId, Text, WholeNumber, YesOrNo, filter_set, one_of
 from accounts.api.problems import Unprocessable
 from policies import actions, answering, closing, flagged
 from policies.actions import KEEP
@@ -127,10 +126,10 @@ class PhoneNumbers(ListModelMixin, DriftActions):
     filterset_class = filter_set(
         "PhoneNumberFilters",
         state=one_of(SyncTarget.State.values, field_name="sync_target__state"),
-        flagged=filters.BooleanFilter(
+        flagged=YesOrNo(
             field_name="flagged_since", lookup_expr="isnull", exclude=True, label="Whether it waits to be confirmed."
         ),
-        policy=filters.NumberFilter(field_name="policy_id", label="The id of the policy it follows."),
+        policy=RowId(field_name="policy_id", label="The id of the policy it follows."),
     )
     cursor_ordering = ("e164",)
 

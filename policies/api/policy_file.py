@@ -110,6 +110,7 @@ class KeyChangeSerializer(serializers.Serializer):
     change = serializers.ChoiceField(choices=["mint", "edit"])
     fields_ = PartSerializer(many=True)
     widens = serializers.BooleanField(help_text="A new key always does: it is a new way in.")
+    notice = serializers.CharField(help_text="What is still to be done by hand, or empty.")
 
     def get_fields(self) -> dict[str, Any]:
         declared: dict[str, Any] = super().get_fields()

@@ -139,10 +139,12 @@ def _change_policy(change: PolicyChange, *, acting_user: Acting, now: datetime) 
 def _change_key(change: KeyChange, *, acting_user: Acting, now: datetime) -> None:
     if change.is_new:
         workspace = Workspace.objects.get(pk=current_workspace_id())
-        keys.mint_public_key(workspace=workspace, acting_user=acting_user, now=now, **change.facts)
+        keys.mint_public_key(
+            workspace=workspace, acting_user=acting_user, now=now, captcha_follows=True, **change.facts
+        )
     else:
         row = PublicKey.objects.get(name=change.name)
-        keys.edit_public_key(public_key=row, acting_user=acting_user, now=now, **change.facts)
+        keys.edit_public_key(public_key=row, acting_user=acting_user, now=now, captcha_follows=True, **change.facts)
 
 
 def _as_problems(refused: Refused) -> BadPolicyFile:

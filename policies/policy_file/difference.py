@@ -83,6 +83,7 @@ class KeyChange:
     is_new: bool
     facts: dict[str, Any]
     fields: tuple[PartChange, ...]
+    notice: str = ""
 
     @property
     def widens(self) -> bool:
@@ -95,6 +96,7 @@ class KeyChange:
             "change": "mint" if self.is_new else "edit",
             "fields": [field.as_json() for field in self.fields],
             "widens": self.widens,
+            "notice": self.notice,
         }
 
 
@@ -281,7 +283,7 @@ def _key_change(
     before = _facts(row)
     try:
         given = EditPublicKey.checked({"name": name, **facts} if existing is None else facts)
-        key_input.fill(row, given)
+        key_input.fill(row, given, captcha_follows=True)
     except Unprocessable as refused:
         for error in refused.errors:
             problems.add((*path, *error.field.split(".")), error.code, error.detail)
@@ -290,7 +292,16 @@ def _key_change(
         for field, sentences in refused.message_dict.items():
             problems.add((*path, *_key_place(field)), "invalid", " ".join(sentences))
         return None
-    return KeyChange(name, existing is None, given, of_key(before, _facts(row)))
+    return KeyChange(name, existing is None, given, of_key(before, _facts(row)), _notice(row))
+
+
+def _notice(row: PublicKey) -> str:
+    """A secret does not belong into a file, so a captcha may be asked for before it is there."""
+    has_all = row.captcha_site_key and row.captcha_secret
+    if row.kind != PublicKey.Kind.GATE_KEY or row.captcha == PublicKey.Captcha.NONE or has_all:
+        return ""
+    captcha = row.get_captcha_display()
+    return f"Enter {captcha}'s site key and secret on the key's page: until then nobody passes."
 
 
 def _key_place(field: str) -> Path:

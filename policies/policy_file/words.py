@@ -127,6 +127,8 @@ def _key(change: KeyChange) -> Iterator[Line]:
         yield Line(CHANGED, f"~ public key “{change.name}”")
     for part in change.fields:
         yield _part(part, is_new=change.is_new, indent="    ")
+    if change.notice:
+        yield Line(CHANGED, f"    ! {change.notice}")
 
 
 def _part(part: PartChange, *, is_new: bool = False, indent: str = "      ") -> Line:

@@ -35,6 +35,8 @@ TASK = "policies.tasks.check_drift"
 FACTS = ("number_type", "inbound_agents", "outbound_agents", *bindings.WEBHOOKS, "missing_since")
 STATES = ("state", "due_at", "attempts", "error", "drift_since", "reasserted_at", "observed", "verified_at")
 
+GIVEN_UP = models.Q(state=SyncTarget.State.DRIFT, due_at=None, reasserted_at__2__isnull=False)
+
 Clock = Callable[[], datetime]
 
 
@@ -121,9 +123,7 @@ def check(workspace_id: int, *, clock: Clock) -> Report:
 
 def given_up() -> models.QuerySet[SyncTarget]:
     """The rows that putting right did not help, since somebody else keeps changing the number."""
-    rows: models.QuerySet[SyncTarget] = SyncTarget.objects.filter(
-        state=SyncTarget.State.DRIFT, due_at=None, reasserted_at__2__isnull=False
-    )
+    rows: models.QuerySet[SyncTarget] = SyncTarget.objects.filter(GIVEN_UP)
     return rows
 
 
@@ -297,7 +297,7 @@ def _note_missing(workspace: Workspace, seen: set[str], report: Report, *, start
     with workspaces.taking_turns(workspace.pk):
         rows = PhoneNumber.objects.filter(missing_since=None, imported_at__lt=started_at)
         gone = [row for row in rows.only("pk", "e164", "nickname", "workspace_id") if row.e164 not in seen]
-        PhoneNumber.objects.filter(pk__in=[row.pk for row in gone]).update(missing_since=now)
+        importing.mark_gone([row.e164 for row in gone], now=now)
         notes = [Note("phone_number.missing", row, after={"missing_since": now}) for row in gone]
         audit.record_all(workspace_id=workspace.pk, notes=notes, acting_user=None, now=now)
     report.missing = len(gone)

@@ -10,6 +10,7 @@ from django.db.models import Count, Min, Q, QuerySet
 
 from accounts.models import Workspace
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
+from policies.sync.drift import GIVEN_UP
 
 State = SyncTarget.State
 MINUTE = timedelta(minutes=1)
@@ -27,6 +28,9 @@ _COUNTS: dict[str, Any] = {state.value: Count("pk", filter=Q(state=state)) for s
     "being_sent": Count("pk", filter=Q(lease_until__isnull=False)),
     "oldest_unsynced_at": Min("desired_at", filter=~Q(state=State.SYNCED)),
     "next_due_at": Min("due_at", filter=_WAITING & Q(attempts__gt=0)),
+    # What UponAI does not list any more is counted as missing alone.
+    "refused": Count("pk", filter=Q(state=State.FAILED, phone_number__missing_since__isnull=True)),
+    "given_up": Count("pk", filter=GIVEN_UP),
     "drift_since": Min("drift_since", filter=Q(state=State.DRIFT)),
 }
 
@@ -53,6 +57,8 @@ class Figures:
     requests_per_second: int
     oldest_unsynced_at: datetime | None
     next_due_at: datetime | None
+    given_up: int
+    refused: int
     drift_since: datetime | None
     last_error: str
     connection: UponaiConnection | None

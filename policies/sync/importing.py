@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 NUMBERS_AT_ONCE = 500
+GONE = "UponAI does not list this number any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,12 @@ def refresh(row: PhoneNumber, number: ProviderNumber, *, now: datetime) -> bool:
 
 
 def mark_gone(e164s: Collection[str], *, now: datetime) -> int:
-    """Notes that UponAI no longer lists these. Nothing is sent for them until it does."""
+    """Notes that UponAI no longer lists these. Nothing is sent for them until it does, and none is called synced."""
     rows = PhoneNumber.objects.filter(missing_since=None)
     parts = [list(e164s)[start : start + NUMBERS_AT_ONCE] for start in range(0, len(e164s), NUMBERS_AT_ONCE)]
+    gone = {"state": SyncTarget.State.FAILED, "error": GONE, "due_at": None, "verify_at": None, "drift_since": None}
+    for part in parts:
+        SyncTarget.objects.filter(phone_number__e164__in=part, phone_number__missing_since=None).update(**gone)
     return sum(rows.filter(e164__in=part).update(missing_since=now) for part in parts)
 
 

@@ -59,20 +59,30 @@ def ago(at: datetime, now: datetime) -> str:
 def _parts(figures: Figures) -> list[str]:
     states = figures.states
     parts = []
-    if failed := states[State.FAILED]:
+    if failed := figures.refused:
         parts.append(
             f"{failed:,} {_was(failed)} refused by UponAI and {_is(failed)} not tried again by {_itself(failed)}"
         )
     if waiting := figures.waiting:
         parts.append(f"{waiting:,} wait{'s' * (waiting == 1)} for UponAI{_why(figures)}")
-    if drift := states[State.DRIFT]:
-        since = f" {ago(figures.drift_since, figures.now)}" if figures.drift_since else ""
-        parts.append(f"{drift:,} {_was(drift)} changed in UponAI's dashboard{since}")
+    if states[State.DRIFT]:
+        parts.append(_drifted(figures))
     if missing := figures.missing:
         parts.append(f"{missing:,} {_is(missing)} not listed by UponAI any more")
     if flagged := figures.flagged:
         parts.append(f"{flagged:,} appeared at UponAI, and nobody has said yet what {_they(flagged)} may do")
     return parts
+
+
+def _drifted(figures: Figures) -> str:
+    drift, given_up = figures.states[State.DRIFT], figures.given_up
+    since = f" {ago(figures.drift_since, figures.now)}" if figures.drift_since else ""
+    told = f"{drift:,} {_was(drift)} changed in UponAI's dashboard{since}"
+    if not given_up:
+        return told
+    return (
+        f"{told}, and {given_up:,} {_is(given_up)} no longer put right: somebody else keeps changing {_them(given_up)}"
+    )
 
 
 def _why(figures: Figures) -> str:
@@ -106,6 +116,10 @@ def _is(count: int) -> str:
 
 def _itself(count: int) -> str:
     return "itself" if count == 1 else "themselves"
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
 
 
 def _they(count: int) -> str:

@@ -58,7 +58,7 @@ def test_lists_only_what_is_not_in_order_with_the_reason(viewer, in_workspace):
     factories.make_phone_number(in_workspace, "+14155550100")
     troubled(in_workspace, "+14155550101", state="failed", error="UponAI answered 422: no such agent.", due_at=None)
     troubled(in_workspace, "+14155550102", state="drift", drift_since=now - timedelta(minutes=10, seconds=5))
-    later = {"attempts": 1, "error": "UponAI answered 503.", "due_at": now + timedelta(seconds=40, milliseconds=900)}
+    later = {"attempts": 1, "error": "UponAI answered 503.", "due_at": now + timedelta(seconds=49)}
     troubled(in_workspace, "+14155550103", **later)
     gone = factories.make_phone_number(in_workspace, "+14155550104")
     PhoneNumber.objects.filter(pk=gone.pk).update(missing_since=now)

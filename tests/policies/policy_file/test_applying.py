@@ -220,3 +220,15 @@ def test_is_not_carried_out_when_the_world_moved_before_the_second_person_agreed
 
 def test_narrows_without_a_second_person(in_workspace, numbers, four_eyes):
     assert applied(in_workspace, "policies: {home: {outbound: {countries: [US]}}}").state == "applied"
+
+
+def test_a_captcha_may_be_asked_for_before_its_secret_is_entered_and_nobody_passes_until_then(in_workspace):
+    text = "public_keys:\n  website: {domains: [example.com], channels: [chat], captcha: recaptcha_v3}\n"
+
+    [change] = planned(in_workspace, text).public_keys
+    applied(in_workspace, text)
+
+    assert "until then nobody passes" in change.notice
+    key = PublicKey.objects.get(name="website")
+    assert (key.captcha, keys.captcha_secret(key)) == ("recaptcha_v3", "")
+    assert planned(in_workspace, text).public_keys == ()
