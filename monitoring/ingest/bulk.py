@@ -23,10 +23,10 @@ def insert_missing(model: type[models.Model], columns: Sequence[str], key: str, 
     statement = f"{_insert(model, tuple(columns))} ON CONFLICT DO NOTHING"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(f"{statement} RETURNING {_quoted(model, key)}", _by_column(model, columns, rows))
+            cursor.execute(f"{statement} RETURNING {_quoted(model, key)}", _as_json(model, columns, rows))
             return {found for (found,) in cursor.fetchall()}
         # Whoever writes on SQLite writes alone: what was not there when this transaction looked is not there now.
-        cursor.executemany(statement, _by_row(model, columns, rows))
+        cursor.executemany(statement, _adapted(model, columns, rows))
     return {row[position] for row in rows}
 
 
@@ -45,18 +45,18 @@ def replace(
     statement = f"{_insert(model, tuple(columns))} ON CONFLICT ({keys}) DO UPDATE SET {values}"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(statement, _by_column(model, columns, rows))
+            cursor.execute(statement, _as_json(model, columns, rows))
         else:
-            cursor.executemany(statement, _by_row(model, columns, rows))
+            cursor.executemany(statement, _adapted(model, columns, rows))
 
 
 def _insert(model: type[models.Model], columns: tuple[str, ...]) -> str:
     names = ", ".join(_quoted(model, column) for column in columns)
-    into = f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({names})"  # noqa: S608  (names of our own)
+    into = f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({names})"
     if connection.vendor == "postgresql":
-        # One list for each column: a statement of the same text and few parameters for any number of rows.
-        lists = ", ".join(f"%s::{_type(model, column)}[]" for column in columns)
-        return f"{into} SELECT * FROM unnest({lists})"
+        # One parameter for any number of rows and columns: that is sooner written and read than one for each value.
+        types = ", ".join(f"{_quoted(model, column)} {_type(model, column)}" for column in columns)
+        return f"{into} SELECT {names} FROM json_to_recordset(%s::json) AS given({types})"  # noqa: S608  (our own names)
     return f"{into} VALUES ({', '.join(['%s'] * len(columns))})"
 
 
@@ -69,24 +69,25 @@ def _type(model: type[models.Model], column: str) -> str:
     return str(model._meta.get_field(column).rel_db_type(connection)).partition("(")[0]
 
 
-def _by_row(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> list[Row]:
-    return list(zip(*_by_column(model, columns, rows), strict=True))
+def _as_json(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    names = [model._meta.get_field(column).column for column in columns]
+    return [orjson.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str).decode()]
 
 
-def _by_column(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> list[list[Any]]:
-    adapted: list[list[Any]] = []
+def _adapted(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    by_column: list[Sequence[Any]] = []
     for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-        adapt = _adapter(connection.vendor, model, column)
-        adapted.append([adapt(value) for value in values] if adapt else list(values))
-    return adapted
+        adapt = _adapter(model, column)
+        by_column.append([adapt(value) for value in values] if adapt else values)
+    return list(zip(*by_column, strict=True))
 
 
 @lru_cache
-def _adapter(vendor: str, model: type[models.Model], column: str) -> Callable[[Any], Any] | None:
-    """What Django does with a value of this column before the database gets it; None where that is nothing."""
+def _adapter(model: type[models.Model], column: str) -> Callable[[Any], Any] | None:
+    """What Django does with a value of this column before SQLite gets it; None where that is nothing."""
     field = model._meta.get_field(column)
     if isinstance(field, models.JSONField):
         return lambda value: orjson.dumps(value).decode()
-    if vendor == "postgresql" or not isinstance(field, models.DateTimeField | models.DecimalField | models.UUIDField):
-        return None
-    return lambda value: None if value is None else field.get_db_prep_value(value, connection)
+    if isinstance(field, models.DateTimeField | models.DecimalField | models.UUIDField):
+        return lambda value: None if value is None else field.get_db_prep_value(value, connection)
+    return None

@@ -47,7 +47,7 @@ def write(
     """Folds events into their calls, in the transaction and scope of the caller. Answers what became of each call."""
     changes = _changes(of_call, told_by=told_by, now=now)
     rows = [_row({**change.before, **change.after}, change.reference, now) for change in changes if _is_later(change)]
-    bulk.replace(Call, _WRITTEN, ("workspace_id", "call_reference"), CHANGED, rows)
+    bulk.replace(Call, _WRITTEN, unique=("workspace_id", "call_reference"), changed=CHANGED, rows=rows)
     settlement.settle(current_workspace_id(), [_conversation(change) for change in changes], now=now)
     _leave_hours(changes, now=now)
     return changes

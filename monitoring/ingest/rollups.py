@@ -1,7 +1,8 @@
 """Usage by the hour and, for the last day, by the minute, counted anew from the raw rows.
 
 The only writer of UsageBucket, MinuteBucket and their progress. An hour that new rows touch is deleted and counted
-again as a whole, with its minutes, so counting twice changes nothing and late events put themselves right. `blocked` counts decisions; what came about is counted from calls alone.
+again as a whole, with its minutes, so counting twice changes nothing and late events put themselves right. `blocked`
+counts decisions; what came about is counted from calls alone.
 """
 
 from __future__ import annotations

@@ -178,21 +178,25 @@ def test_takes_up_what_a_dead_worker_had_taken(workspace):
 def test_leaves_alone_what_somebody_else_has_taken_meanwhile(workspace):
     send(workspace, call_event("call_ended"))
     with scoped(workspace.pk):
-        inbox._claim(now=moment())
-        (slow,) = WebhookEvent.objects.all()
+        lease = inbox._claim(now=moment())
+        slow, sealed = _leased(lease)
         WebhookEvent.objects.update(lease_token=uuid.uuid4())
 
-        inbox._process_leased([slow], moment)
+        inbox._apply(lease, [(slow, inbox._read(slow, sealed))], now=moment())
 
     assert calls(workspace) == {}
     assert kept(workspace)[0].state == "processing"
 
 
+def _leased(lease):
+    ((*facts, sealed),) = inbox._with_bodies(lease)
+    return inbox.Leased(*facts), sealed
+
+
 def test_does_not_touch_the_lease_of_somebody_else_when_it_fails(workspace):
     send(workspace, call_event("call_started"))
     with scoped(workspace.pk):
-        token = inbox._claim(now=moment())
-        ours = WebhookEvent.objects.get(lease_token=token)
+        ours, _ = _leased(inbox._claim(now=moment()))
         theirs = uuid.uuid4()
         WebhookEvent.objects.update(lease_token=theirs)
 
