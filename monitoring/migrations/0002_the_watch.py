@@ -373,6 +373,10 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(condition=models.Q(('stopped_at', None)), fields=('workspace', 'url'), name='relay_once'),
         ),
         migrations.AddIndex(
+            model_name='webhookevent',
+            index=models.Index(condition=models.Q(('state__in', ['failed', 'dead'])), fields=['workspace', 'state'], name='webhook_event_in_trouble'),
+        ),
+        migrations.AddIndex(
             model_name='relaydelivery',
             index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['relay', 'due_at'], name='relay_delivery_due'),
         ),

@@ -123,6 +123,11 @@ class WebhookEvent(WorkspaceModel):
                 fields=["due_at", "workspace"], condition=models.Q(due_at__isnull=False), name="webhook_event_due"
             ),
             models.Index(fields=["received_at"], name="webhook_event_oldest"),
+            models.Index(
+                fields=["workspace", "state"],
+                condition=models.Q(state__in=["failed", "dead"]),
+                name="webhook_event_in_trouble",
+            ),
         ]
 
     def __str__(self) -> str:
