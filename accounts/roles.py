@@ -38,6 +38,7 @@ _TRAFFIC = (
     _view("policies", "phonenumber", "countrypolicy", "policyrevision", "decision", "synctarget", "hold")
     | _view("policies", "open", "trusted", "blockedcaller")
     | _view("policies", "uponaiconnection", "proposedchange", "attestation", "managedrecord")
+    | _view("monitoring", "webhookevent")
     | _view("monitoring", "call", "usagebucket", "blockedcall", "agentseen", "knownsender", "alert", "relay", "digest")
     | _view("accounts", "publickey", "workspace")
 )
@@ -50,6 +51,7 @@ _POLICY = (
     | _edit("policies", "open", "trusted", "blockedcaller")
     | _edit("policies", "proposedchange", "attestation")
     | _edit("monitoring", "knownsender", "alert", "relay")
+    | {"monitoring.change_webhookevent"}
     | _edit("accounts", "publickey")
 )
 _REVIEW = _edit("accounts", "kycrecord", "subject") | {"accounts.review_kycrecord"}

@@ -27,6 +27,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             ),
             ("All decisions", "fact_check", "admin:policies_decision_changelist", "", "policies.view_decision"),
             ("Calls", "call", "admin:monitoring_call_changelist", "", "monitoring.view_call"),
+            ("Events", "inbox", "admin:monitoring_webhookevent_changelist", "", "monitoring.view_webhookevent"),
             ("Exposure", "local_fire_department", "exposure-page", "", "policies.view_countrypolicy"),
             ("Test a call", "science", "admin:policies_decision_test_call", "", "policies.view_decision"),
         ),
