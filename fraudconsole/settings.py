@@ -273,6 +273,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
     "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},
     "forget events": {"task": "monitoring.tasks.forget_events", "schedule": 3600.0, "options": {"expires": 600}},
+    "forget minutes": {"task": "monitoring.tasks.forget_minutes", "schedule": 900.0, "options": {"expires": 600}},
 }
 if UPONAI_MANAGEMENT:
     CELERY_BEAT_SCHEDULE["sweep managed records"] = {

@@ -61,3 +61,9 @@ def sweep_events(**_: Any) -> None:
 def forget_events(**_: Any) -> None:
     while inbox.forget_old(now=timezone.now()):
         pass
+
+
+@shared_task(name="monitoring.tasks.forget_minutes")
+def forget_minutes(**_: Any) -> None:
+    while rollups.forget_minutes(now=timezone.now()):
+        pass
