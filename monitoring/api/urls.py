@@ -1,13 +1,14 @@
-"""REST addresses of what happened: calls and usage. The last of the API's, so it also answers for what is nothing."""
+"""REST addresses of what happened: calls, events, usage. The last of the API's, so it also answers for nothing."""
 
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api.views import NoSuchAddress
-from monitoring.api import calls, usage
+from monitoring.api import calls, events, usage
 
 router = SimpleRouter()
 router.register("calls", calls.Calls, "call")
+router.register("events", events.Events, "event")
 
 urlpatterns = [
     path("usage/", usage.Usage.as_view(), name="usage"),

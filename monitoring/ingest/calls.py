@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from accounts.scoping import current_workspace_id
@@ -14,6 +14,8 @@ from policies.engine.types import Attempt, Channel, Direction
 from policies.gate import inbound_judge, settlement
 from policies.models import Decision
 
+NEWS: Final = timedelta(hours=1)
+"""What ended longer ago tells nothing about who calls now."""
 FOLDED: Final = (*fold.COLUMNS, "public_key")
 """What events change, by `fold` or by the decision that let the call in."""
 CHANGED: Final = (*FOLDED, "changed_at")
@@ -48,7 +50,7 @@ def write(
     changes = _changes(of_call, told_by=told_by, now=now)
     rows = [_row({**change.before, **change.after}, change.reference, now) for change in changes if _is_later(change)]
     bulk.replace(Call, _WRITTEN, unique=("workspace_id", "call_reference"), changed=CHANGED, rows=rows)
-    settlement.settle(current_workspace_id(), [_conversation(change) for change in changes], now=now)
+    settlement.settle(current_workspace_id(), [_conversation(change, now) for change in changes], now=now)
     _leave_hours(changes, now=now)
     return changes
 
@@ -118,7 +120,7 @@ def _leave_hours(changes: Sequence[Change], *, now: datetime) -> None:
         rollups.rebuild(workspace_id=current_workspace_id(), start=hour, end=hour + rollups.HOUR, now=now)
 
 
-def _conversation(change: Change) -> settlement.Conversation:
+def _conversation(change: Change, now: datetime) -> settlement.Conversation:
     values = change.after
     return settlement.Conversation(
         call_id=change.reference,
@@ -126,7 +128,7 @@ def _conversation(change: Change) -> settlement.Conversation:
         decision_id=next((event.decision_id for event in change.events if event.decision_id), None),
         seconds=values["duration_ms"] / 1000,
         cost_cents=values["cost_cents"] if fold.is_told(values, "cost_cents") else None,
-        has_just_ended=any(event.rank == fold.ENDED for event in change.events),
+        has_just_ended=_has_just_ended(change, now),
         channel=values["channel"],
         direction=values["direction"],
         peer=values["peer"],
@@ -134,6 +136,13 @@ def _conversation(change: Change) -> settlement.Conversation:
         disconnection_reason=values["disconnection_reason"],
         ended_at=values["ended_at"],
     )
+
+
+def _has_just_ended(change: Change, now: datetime) -> bool:
+    """Once, whichever event told first that it is over; never of what ended long ago and is told only now."""
+    was_over = change.before is not None and fold.is_over(change.before)
+    ended_at = change.after["ended_at"] or change.after["started_at"]
+    return not was_over and fold.is_over(change.after) and now - ended_at < NEWS
 
 
 # --- Which decision let it in ---------------------------------------------------------------------

@@ -43,6 +43,8 @@ FORGET_AT_ONCE = 5000
 WITHOUT_EFFECT = frozenset({"transcript_updated", "transfer_bridged", "transfer_cancelled", "transfer_ended"})
 """Known, kept, and told of by others: the end of the call tells what it said, its start where it was transferred."""
 
+KNOWN_EVENTS = (*fold.RANKS, transfers.EVENT, *sorted(WITHOUT_EFFECT))
+
 State = WebhookEvent.State
 Clock = Callable[[], datetime]
 
@@ -174,6 +176,7 @@ class Leased(NamedTuple):
     received_at: datetime
     attempts: int
     lease_token: uuid.UUID
+    processed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +274,8 @@ def _apply(lease: Lease, readable: Sequence[tuple[Leased, Readable]], *, now: da
                 continue
             if isinstance(event, fold.Event):
                 of_call[row.call_reference].append(event)
-            elif event is not None:
+            elif event is not None and row.processed_at is None:
+                # What was judged stays judged: a replay years later would judge by another policy.
                 transfers.judge(current_workspace_id(), event, now=now)
         if of_call:
             calls.write(of_call, now=now)
