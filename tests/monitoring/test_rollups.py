@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from accounts.models import Workspace
 from accounts.scoping import scoped
 from monitoring.ingest import rollups
-from monitoring.models import Call, RollupProgress, UsageBucket
+from monitoring.models import Call, MinuteBucket, RollupProgress, UsageBucket
 from monitoring.tasks import roll_up as roll_up_task
 from policies.models import Decision
 from tests import factories
@@ -171,6 +171,46 @@ def test_rebuilding_repairs_a_range_and_nothing_else(in_workspace):
 
     assert report.hours == 2
     assert [calls for _, calls in sorted(UsageBucket.objects.values_list("hour", "calls"))] == [77, 1, 1, 77]
+
+
+def minutes() -> dict[datetime, int]:
+    return dict(MinuteBucket.objects.values_list("minute", "calls"))
+
+
+def test_the_last_day_is_counted_by_the_minute_too(in_workspace):
+    make_call(NOON + timedelta(seconds=59))
+    make_call(NOON + timedelta(seconds=60, microseconds=7))
+    make_call(NOON + timedelta(seconds=119))
+    make_decision(NOON + timedelta(minutes=5, seconds=30))
+    make_call(NOON - timedelta(days=2), changed_at=NOON)
+
+    for _ in range(2):
+        rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(minutes=10))
+
+    assert minutes() == {NOON: 1, NOON + timedelta(minutes=1): 2, NOON + timedelta(minutes=5): 1}
+    assert UsageBucket.objects.count() == 3
+
+
+def test_a_late_row_puts_its_minute_right(in_workspace):
+    call = make_call(NOON)
+    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    Call.objects.filter(pk=call.pk).update(started_at=NOON + timedelta(minutes=3), changed_at=LATER)
+
+    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+
+    assert minutes() == {NOON + timedelta(minutes=3): 1}
+
+
+def test_minutes_are_forgotten_in_batches_and_hours_are_kept(in_workspace, monkeypatch):
+    monkeypatch.setattr(rollups, "FORGET_AT_ONCE", 2)
+    for minute in range(5):
+        make_call(NOON + timedelta(minutes=minute))
+    rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(minutes=10))
+    a_day_later = NOON + rollups.MINUTES_KEPT + timedelta(minutes=4)
+
+    assert [rollups.forget_minutes(now=a_day_later) for _ in range(3)] == [2, 2, 0]
+    assert minutes() == {NOON + timedelta(minutes=4): 1}
+    assert UsageBucket.objects.get().calls == 5
 
 
 def test_each_workspace_is_counted_for_itself(workspace):
