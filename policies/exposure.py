@@ -38,6 +38,12 @@ def of_workspace(workspace_id: int, now: datetime) -> Exposure:
     return found
 
 
+def kept(workspace_id: int) -> Exposure | None:
+    """What this process reckoned last, however long ago, for pages that do not wait. No query."""
+    found = _kept.get(workspace_id)
+    return found[2] if found is not None else None
+
+
 def as_written(workspace_id: int, now: datetime) -> Exposure:
     """Of the rows as this transaction sees them."""
     loaded = loading.load(workspace_id)

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.countries import name_of
 from monitoring.dashboards import drawing, links
-from monitoring.dashboards.counts import HourlyCounts
+from monitoring.dashboards.counts import Counts
 from monitoring.dashboards.period import Period
 from policies import words
 from policies.models import Decision
@@ -36,7 +36,7 @@ class BlockedCall:
     href: str
 
 
-def chart(counts: HourlyCounts, period: Period) -> drawing.StackedBars:
+def chart(counts: Counts, period: Period) -> drawing.StackedBars:
     slots, zone = period.bars, period.zone
     span = {"start": period.start, "end": period.end, "zone": zone}
     colours = _colours(counts.blocked)
@@ -74,9 +74,9 @@ def _colours(reasons: Iterable[str]) -> dict[str, int]:
 def _describe(series: Sequence[drawing.Series], period: Period) -> str:
     total = sum(sum(one.values) for one in series)
     if not total:
-        return f"Nothing was blocked in {period.shape.words}."
+        return f"Nothing was blocked {period.words}."
     first = series[0]
-    said = f"{drawing.count(total)} blocked in {period.shape.words}"
+    said = f"{drawing.count(total)} blocked {period.words}"
     return f"{said}, most often because of: {first.name.lower()} ({drawing.count(sum(first.values))})."
 
 

@@ -1,26 +1,22 @@
-"""Reads the hourly rollups: sums by hour and by country, and how far they are behind. Counts no raw rows."""
+"""Reads the rollups: sums by the hour, by the minute and by country. Counts no raw rows."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from django.db.models import Count, OuterRef, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Q, Sum, Value
 
-from accounts import leaks
-from accounts.models import Workspace
-from monitoring.dashboards.period import HOUR, floor_hour
-from monitoring.models import Call, RollupProgress, UsageBucket
-from policies.models import Decision, RefusedWebhook
+from monitoring.dashboards.period import HOUR, MINUTE, Period, floor_hour
+from monitoring.models import MinuteBucket, UsageBucket
 
 # The expected band learns from this much before the first step that is shown.
 HISTORY = timedelta(days=28)
-REFUSED_SINCE = timedelta(hours=24)
-_BEFORE_ALL_CALLS = datetime(1970, 1, 1, tzinfo=UTC)
+_BLOCKED = UsageBucket.Outcome.BLOCKED
 
 
 class Metric(StrEnum):
@@ -28,25 +24,31 @@ class Metric(StrEnum):
     MINUTES = "minutes"
     MONEY = "money"
     BLOCKED = "blocked"
+    CONCURRENCY = "concurrency"
+
+
+COUNTED = (Metric.CALLS, Metric.MINUTES, Metric.MONEY, Metric.BLOCKED)
+"""What adds up; concurrency is sampled, see `running`."""
 
 
 @dataclass(frozen=True, slots=True)
-class HourlyCounts:
-    """Every hour from `start` on, none left out; money in dollars. `known_from`: the first hour with a row."""
+class Counts:
+    """Every step from `start` on, none left out; money in dollars. `known_from`: the first step with a row."""
 
     start: datetime
     values: Mapping[Metric, Sequence[float]]
     blocked: Mapping[str, Sequence[int]]
     known_from: int | None
+    step: timedelta = HOUR
 
     def __len__(self) -> int:
         return len(self.values[Metric.CALLS])
 
-    def hour(self, index: int) -> datetime:
-        return self.start + HOUR * index
+    def moment(self, index: int) -> datetime:
+        return self.start + self.step * index
 
     def index(self, moment: datetime) -> int:
-        return min(max((moment - self.start) // HOUR, 0), len(self))
+        return min(max((moment - self.start) // self.step, 0), len(self))
 
     def total(self, values: Sequence[float], start: datetime, end: datetime) -> float:
         return sum(values[self.index(start) : self.index(end)])
@@ -54,66 +56,61 @@ class HourlyCounts:
 
 @dataclass(frozen=True, slots=True)
 class CountryTotal:
+    """Of the period, and of the one hour that was asked for besides."""
+
     code: str
     blocked: int
     calls: int
+    dollars: float = 0.0
+    blocked_then: int = 0
+    calls_then: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """How long the oldest row that the rollups have not counted waits, webhooks refused in a day, and in how many
-    places UponAI's private key was shown."""
-
-    behind: timedelta
-    refused_webhooks: int
-    key_leaks: int = 0
+def hourly(*, start: datetime, end: datetime) -> Counts:
+    rows = UsageBucket.objects.filter(hour__gte=floor_hour(start), hour__lt=end).order_by()
+    sums = rows.values_list("hour", "outcome", "reason").annotate(Sum("calls"), Sum("seconds"), Sum("cost_cents"))
+    return _counts(sums, floor_hour(start), end, HOUR)
 
 
-def hourly(*, start: datetime, end: datetime) -> HourlyCounts:
-    start, hours = floor_hour(start), (end - floor_hour(start)) // HOUR
-    values: dict[Metric, list[float]] = {metric: [0.0] * hours for metric in Metric}
-    blocked: dict[str, list[int]] = defaultdict(lambda: [0] * hours)
-    rows = UsageBucket.objects.filter(hour__gte=start, hour__lt=end).order_by()
-    rows = rows.values_list("hour", "outcome", "reason")
-    sums = rows.annotate(Sum("calls"), Sum("seconds"), Sum("cost_cents"))
+def by_minute(*, start: datetime, end: datetime) -> Counts:
+    rows = MinuteBucket.objects.filter(minute__gte=start, minute__lt=end).order_by()
+    sums = rows.values_list("minute", "outcome", "reason").annotate(Sum("calls"), Sum("seconds"), Sum("cost_cents"))
+    return _counts(sums, start, end, MINUTE)
+
+
+def _counts(sums: Iterable[tuple[Any, ...]], start: datetime, end: datetime, step: timedelta) -> Counts:
+    length = (end - start) // step
+    values: dict[Metric, list[float]] = {metric: [0.0] * length for metric in COUNTED}
+    blocked: dict[str, list[int]] = defaultdict(lambda: [0] * length)
     first = None
-    for hour, outcome, reason, calls, seconds, cents in sums:
-        index = (hour - start) // HOUR
+    for moment, outcome, reason, calls, seconds, cents in sums:
+        index = (moment - start) // step
         first = index if first is None else min(first, index)
-        if outcome == UsageBucket.Outcome.BLOCKED:
+        if outcome == _BLOCKED:
             values[Metric.BLOCKED][index] += calls
             blocked[reason][index] += calls
         else:
             values[Metric.CALLS][index] += calls
             values[Metric.MINUTES][index] += seconds / 60
             values[Metric.MONEY][index] += float(cents) / 100
-    return HourlyCounts(start, values, dict(blocked), first)
+    return Counts(start, values, dict(blocked), first, step)
 
 
-def by_country(*, start: datetime, end: datetime) -> list[CountryTotal]:
-    rows = UsageBucket.objects.filter(hour__gte=start, hour__lt=end).order_by()
-    totals: dict[str, dict[str, int]] = defaultdict(lambda: {"blocked": 0, "calls": 0})
-    for country, outcome, calls in rows.values_list("country", "outcome").annotate(Sum("calls")):
-        totals[country]["blocked" if outcome == UsageBucket.Outcome.BLOCKED else "calls"] += calls
-    return [CountryTotal(code, **counts) for code, counts in sorted(totals.items())]
-
-
-def pulse(*, workspace_id: int, now: datetime) -> Pulse:
-    mine = {"workspace_id": OuterRef("pk")}
-    progress = RollupProgress.objects.filter(**mine)
-    uncounted_decisions = Decision.objects.filter(**mine, id__gt=OuterRef("decisions_until"))
-    uncounted_calls = Call.objects.filter(**mine, changed_at__gt=OuterRef("calls_until"))
-    refused = RefusedWebhook.objects.filter(**mine, hour__gt=now - REFUSED_SINCE).order_by().values("workspace")
-    workspace = Workspace.objects.filter(pk=workspace_id).annotate(
-        decisions_until=Coalesce(Subquery(progress.values("decisions_until")[:1]), 0),
-        calls_until=Coalesce(Subquery(progress.values("calls_until")[:1]), Value(_BEFORE_ALL_CALLS)),
+def by_country(period: Period, *, then: datetime | None = None) -> list[CountryTotal]:
+    """Over the whole hours that the period touches. `then`: an hour that is counted besides, wherever it lies."""
+    start, end = period.whole_hours
+    inside = Q(hour__gte=start, hour__lt=end)
+    rows = UsageBucket.objects.filter(hour__gte=min(start, then or start), hour__lt=max(end, (then or start) + HOUR))
+    sums = rows.order_by().values_list("country", "outcome")
+    sums = sums.annotate(
+        inside=Sum("calls", filter=inside, default=0),
+        cents=Sum("cost_cents", filter=inside, default=0),
+        then=Sum("calls", filter=Q(hour=then), default=0) if then else Value(0),
     )
-    leaked = leaks.open_leaks().filter(**mine).order_by().values("workspace")
-    *waiting_since, refused_webhooks, key_leaks = workspace.values_list(
-        Subquery(uncounted_decisions.order_by("id").values("recorded_at")[:1]),
-        Subquery(uncounted_calls.order_by("changed_at").values("changed_at")[:1]),
-        Subquery(refused.annotate(sum=Sum("requests")).values("sum")),
-        Subquery(leaked.annotate(places=Count("pk")).values("places")),
-    ).get()
-    behind = max((now - moment for moment in waiting_since if moment), default=timedelta(0))
-    return Pulse(behind, refused_webhooks or 0, key_leaks or 0)
+    totals: dict[str, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
+    for country, outcome, calls, cents, calls_then in sums:
+        name = "blocked" if outcome == _BLOCKED else "calls"
+        totals[country][name] += calls
+        totals[country][f"{name}_then"] += calls_then
+        totals[country]["dollars"] += float(cents) / 100
+    return [CountryTotal(code, **{"blocked": 0, "calls": 0} | counts) for code, counts in sorted(totals.items())]

@@ -23,16 +23,31 @@ def calls(*, start: datetime, end: datetime | None, zone: tzinfo, **codes: str) 
     return _list("admin:monitoring_call_changelist", "started_at", start, end, zone, codes)
 
 
+def running() -> str:
+    """The calls that have not ended."""
+    return f"{reverse('admin:monitoring_call_changelist')}?{urlencode({'status__exact': 'ongoing'})}"
+
+
+def ungated(*, start: datetime, zone: tzinfo) -> str:
+    """Calls and chats that did not pass the gate."""
+    return calls(start=start, end=None, zone=zone, gating="ungated")
+
+
+def alerts() -> str:
+    return reverse("admin:monitoring_alert_changelist")
+
+
 def home(period: Period, **parameters: str) -> str:
-    return f"{reverse('admin:index')}?{urlencode({'period': period.key} | parameters)}"
+    return f"{reverse('admin:index')}?{urlencode(dict(period.parameters) | parameters)}"
 
 
 def panel(name: str, period: Period, **parameters: str) -> str:
-    return f"{reverse(f'monitoring:panel-{name}')}?{urlencode({'period': period.key} | parameters)}"
+    return f"{reverse(f'monitoring:panel-{name}')}?{urlencode(dict(period.parameters) | parameters)}"
 
 
 def _list(name: str, field: str, start: datetime, end: datetime | None, zone: tzinfo, codes: dict[str, str]) -> str:
-    parameters = {f"{code}__exact": value for code, value in codes.items()}
+    # Our numbers have a filter of their own, which also says what it found.
+    parameters = {code if code == "phone_number" else f"{code}__exact": value for code, value in codes.items()}
     for which, moment in (("from", start), ("to", end)):
         if moment is not None:
             local = moment.astimezone(zone)

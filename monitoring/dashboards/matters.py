@@ -1,104 +1,114 @@
-"""What waits for somebody: numbers that UponAI does not have as wanted, and cases in the KYC queue."""
+"""What waits for somebody, one line each: what may be an attack, what UponAI does not have as wanted, and queues."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q
 from django.urls import reverse
 
-from accounts.kyc.states import WITH_US
-from accounts.models import KycRecord
+from monitoring.dashboards import links
+from monitoring.dashboards.pulse import MOST_COUNTED, UNGATED_SINCE, Pulse
 from policies.models import SyncTarget
 
 _State = SyncTarget.State
-# Waiting for us; what waits for the subject is not an open matter of ours.
-
-
-@dataclass(frozen=True, slots=True)
-class SyncCounts:
-    """How many phone numbers are in which state, and how many have an inbound webhook at UponAI."""
-
-    total: int = 0
-    pending: int = 0
-    failed: int = 0
-    drift: int = 0
-    unknown: int = 0
-    with_webhook: int = 0
-
-    @property
-    def wrong(self) -> int:
-        return self.failed + self.drift
-
-    @property
-    def wrong_href(self) -> str:
-        return _numbers(_State.FAILED if self.failed else _State.DRIFT)
-
-
-@dataclass(frozen=True, slots=True)
-class KycQueue:
-    waiting: int = 0
-    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Matter:
     """One line, in the shape of components/_open_matters.html."""
 
-    count: int
+    count: str
     text: str
     href: str
     tone: str
 
 
-def sync_counts() -> SyncCounts:
-    states = {state.value: Count("pk", filter=Q(state=state)) for state in _State if state != _State.SYNCED}
-    with_webhook = Count("pk", filter=~Q(phone_number__inbound_webhook_url=""))
-    return SyncCounts(**SyncTarget.objects.aggregate(total=Count("pk"), with_webhook=with_webhook, **states))
+@dataclass(frozen=True, slots=True)
+class SyncLine:
+    """How many numbers UponAI has as wanted, and when that was looked at."""
+
+    text: str
+    href: str
+    checked: datetime | None
+    in_order: bool
 
 
-def kyc_queue() -> KycQueue:
-    waiting = KycRecord.objects.filter(state__in=WITH_US)
-    return KycQueue(**waiting.aggregate(waiting=Count("pk"), oldest=Min("submitted_at")))
-
-
-def open_matters(
-    sync: SyncCounts, kyc: KycQueue, *, refused_webhooks: int, key_leaks: int, now: datetime, approvals: int = 0
-) -> tuple[Matter, ...]:
+def open_matters(pulse: Pulse, *, sees_kyc: bool, now: datetime, zone: tzinfo) -> tuple[Matter, ...]:
     """The most pressing first; empty when nothing is open."""
-    found = []
-    if key_leaks:
-        text = f"place{'s' * (key_leaks != 1)} showed the private UponAI key: replace it at UponAI, then here"
-        found.append(Matter(key_leaks, text, reverse("admin:accounts_workspace_changelist"), "danger"))
-    if refused_webhooks:
-        text = f"webhook{'s' * (refused_webhooks != 1)} refused in 24 hours: is UponAI's key here still the right one?"
-        settings = reverse("admin:accounts_workspace_changelist")
-        found.append(Matter(refused_webhooks, text, settings, "danger"))
-    for state, count, tone, said in (
-        (_State.FAILED, sync.failed, "danger", "could not be configured at UponAI"),
-        (_State.DRIFT, sync.drift, "danger", "changed at UponAI by somebody else"),
-        (_State.PENDING, sync.pending, "notice", "waiting for UponAI"),
-        (_State.UNKNOWN, sync.unknown, "warning", "not compared with UponAI yet"),
-    ):
-        if count:
-            found.append(Matter(count, f"phone number{'s' * (count != 1)} {said}", _numbers(state), tone))
-    if approvals:
-        text = f"change{'s wait' if approvals != 1 else ' waits'} for a second person"
-        found.append(Matter(approvals, text, reverse("admin:policies_proposedchange_changelist"), "warning"))
-    if kyc.waiting:
-        found.append(_kyc(kyc, now))
+    found = [*_dangers(pulse, now, zone), *_sync(pulse)]
+    if pulse.approvals:
+        text = f"change{'s wait' if pulse.approvals != 1 else ' waits'} for a second person"
+        found.append(Matter(_most(pulse.approvals), text, _list("policies_proposedchange"), "warning"))
+    if pulse.kyc_waiting and sees_kyc:
+        found.append(_kyc(pulse, now))
     return tuple(found)
 
 
-def _kyc(kyc: KycQueue, now: datetime) -> Matter:
-    hours = int((now - kyc.oldest).total_seconds() // 3600) if kyc.oldest else 0
+def sync_line(pulse: Pulse) -> SyncLine | None:
+    """One line about UponAI, also when all is well; None without a number."""
+    if not pulse.numbers:
+        return None
+    open_ones = pulse.wrong + pulse.pending + pulse.unknown
+    if open_ones:
+        in_order = f"{pulse.numbers - open_ones:,} of {_most(pulse.numbers)}"
+        text = f"{in_order} phone numbers are at UponAI as this console says."
+    elif pulse.numbers == 1:
+        text = "The one phone number is at UponAI as this console says."
+    else:
+        text = f"All {_most(pulse.numbers)} phone numbers are at UponAI as this console says."
+    return SyncLine(text, reverse("admin:policies_synctarget_changelist"), pulse.sync_checked, not open_ones)
+
+
+def numbers_out_of_step(pulse: Pulse) -> str:
+    return _numbers(_State.FAILED if pulse.failed else _State.DRIFT)
+
+
+def _dangers(pulse: Pulse, now: datetime, zone: tzinfo) -> Iterator[Matter]:
+    """What somebody may be using against us at this moment."""
+    if pulse.key_leaks:
+        text = f"place{'s' * (pulse.key_leaks != 1)} showed the private UponAI key: replace it at UponAI, then here"
+        yield Matter(_most(pulse.key_leaks), text, _list("accounts_workspace"), "danger")
+    if pulse.ungated:
+        text = f"call{'s' * (pulse.ungated != 1)} or chats at UponAI did not pass the gate in 24 hours"
+        yield Matter(_most(pulse.ungated), text, links.ungated(start=now - UNGATED_SINCE, zone=zone), "danger")
+    if pulse.alerts:
+        more = f": {pulse.newest_alert}" if pulse.alerts == 1 else f", the newest: {pulse.newest_alert}"
+        yield Matter(_most(pulse.alerts), f"alert{'s' * (pulse.alerts != 1)} not seen{more}", links.alerts(), "danger")
+    if pulse.refused_webhooks:
+        many = "s" * (pulse.refused_webhooks != 1)
+        text = f"webhook{many} refused in 24 hours: is UponAI's key here still the right one?"
+        yield Matter(_most(pulse.refused_webhooks), text, _list("accounts_workspace"), "danger")
+
+
+def _sync(pulse: Pulse) -> Iterator[Matter]:
+    for state, count, tone, said in (
+        (_State.FAILED, pulse.failed, "danger", "could not be configured at UponAI"),
+        (_State.DRIFT, pulse.drift, "danger", "changed at UponAI by somebody else"),
+        (_State.PENDING, pulse.pending, "notice", "waiting for UponAI"),
+        (_State.UNKNOWN, pulse.unknown, "warning", "not compared with UponAI yet"),
+    ):
+        if count:
+            yield Matter(_most(count), f"phone number{'s' * (count != 1)} {said}", _numbers(state), tone)
+
+
+def _kyc(pulse: Pulse, now: datetime) -> Matter:
+    hours = int((now - pulse.kyc_oldest).total_seconds() // 3600) if pulse.kyc_oldest else 0
     age = f"{hours // 24} days" if hours >= 48 else f"{hours} h" if hours else "less than an hour"
-    text = f"KYC case{'s' * (kyc.waiting != 1)} waiting for review, the oldest for {age}"
-    return Matter(kyc.waiting, text, reverse("admin:accounts_kycrecord_changelist"), "warning")
+    text = f"KYC case{'s' * (pulse.kyc_waiting != 1)} waiting for review, the oldest for {age}"
+    return Matter(_most(pulse.kyc_waiting), text, _list("accounts_kycrecord"), "warning")
+
+
+def _most(count: int) -> str:
+    return f"{count:,}" if count < MOST_COUNTED else f"{MOST_COUNTED:,} or more"
+
+
+def _list(model: str) -> str:
+    return reverse(f"admin:{model}_changelist")
 
 
 def _numbers(state: str) -> str:
     query = urlencode({"sync_target__state__exact": state})
-    return f"{reverse('admin:policies_phonenumber_changelist')}?{query}"
+    return f"{_list('policies_phonenumber')}?{query}"

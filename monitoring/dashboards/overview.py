@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from django.urls import reverse
+
 from accounts.components import Action, Sentence
 from accounts.countries import name_of
 from monitoring.dashboards import drawing, links, usual
-from monitoring.dashboards.counts import HourlyCounts, Metric, by_country
-from monitoring.dashboards.matters import SyncCounts
+from monitoring.dashboards.counts import COUNTED, CountryTotal, Counts, Metric
+from monitoring.dashboards.matters import numbers_out_of_step
 from monitoring.dashboards.period import HOUR, floor_hour, midnight
+from monitoring.dashboards.pulse import Pulse, Running
 from monitoring.dashboards.usual import Expectation, Today
 from monitoring.detection.series import BandPoint
+from policies.admin.money import usd
+from policies.exposure import Exposure
 
 # The rollups run every two seconds and leave the newest half minute open; this much behind means trouble.
 TOO_FAR_BEHIND = timedelta(seconds=75)
@@ -33,6 +38,8 @@ class Card:
     note: str = ""
     href: str = ""
     spark: drawing.Sparkline | None = None
+    meter: int | None = None
+    meter_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +55,68 @@ class _Spike:
 
 
 def overview(
-    counts: HourlyCounts,
+    counts: Counts,
     expected: Mapping[Metric, Expectation],
     *,
-    sync: SyncCounts,
-    behind: timedelta,
+    pulse: Pulse,
+    countries: Sequence[CountryTotal],
     now: datetime,
     zone: tzinfo,
 ) -> Overview:
-    days = {metric: usual.today(counts, expected[metric], now=now, zone=zone) for metric in Metric}
+    """`countries`: counted for the hour of `recent_spike` besides."""
+    days = {metric: usual.today(counts, expected[metric], now=now, zone=zone) for metric in COUNTED}
     spikes = _spikes(expected, midnight(now, zone), now)
-    sentence = _sentence(counts, days, spikes, sync=sync, behind=behind, now=now, zone=zone)
+    sentence = _sentence(counts, days, spikes, pulse=pulse, countries=countries, now=now, zone=zone)
     cards = tuple(_card(metric, counts, days[metric], spikes, now=now, zone=zone) for metric in _CARDS)
-    return Overview(sentence, cards)
+    return Overview(sentence, (*cards, _running(pulse.running, now)))
+
+
+def recent_spike(expected: Mapping[Metric, Expectation], *, now: datetime) -> datetime | None:
+    """The hour that the sentence is about, when something is unusual now."""
+    spikes = _spikes(expected, now - usual.RECENT, now)
+    return spikes[0].point.t if spikes and now - spikes[0].point.t < usual.RECENT else None
+
+
+def at_risk(found: Exposure | None) -> Card:
+    """The most that could be burnt in an hour with today's settings; None: it is being reckoned."""
+    label, href = "At risk", reverse("exposure-page")
+    if found is None:
+        return Card(label, "…", "is being reckoned", href=href)
+    return Card(label, f"{usd(found.usd_per_hour)} an hour", "at most, with today's settings", href=href)
 
 
 _CARDS: Mapping[Metric, str] = {
     Metric.CALLS: "Calls today",
     Metric.BLOCKED: "Blocked today",
-    Metric.MINUTES: "Minutes today",
     Metric.MONEY: "Spent today",
 }
+_NEARLY_FULL = 0.8
+
+
+def _running(running: Running | None, now: datetime) -> Card:
+    label = "Running now"
+    if running is None:
+        return Card(label, "unknown", note="UponAI was not asked lately")
+    value, usual_text = drawing.count(running.calls), "UponAI names no limit"
+    if not running.answered:
+        usual_text = "as events told; UponAI does not say"
+    if not running.limit:
+        return Card(label, value, usual_text, href=links.running())
+    share = running.calls / running.limit
+    tone, note = ("warning", "Nearly at UponAI's limit") if share >= _NEARLY_FULL else ("", "")
+    if share >= 1:
+        tone, note = "danger", "UponAI turns calls away"
+    said = f"{value} of {drawing.count(running.limit)} that UponAI allows"
+    return Card(
+        label,
+        f"{value} of {drawing.count(running.limit)}",
+        "" if running.answered else usual_text,
+        tone,
+        note,
+        links.running(),
+        meter=min(100, round(100 * share)),
+        meter_label=said,
+    )
 
 
 def _spikes(expected: Mapping[Metric, Expectation], since: datetime, now: datetime) -> list[_Spike]:
@@ -79,22 +127,22 @@ def _spikes(expected: Mapping[Metric, Expectation], since: datetime, now: dateti
 
 
 def _sentence(
-    counts: HourlyCounts,
+    counts: Counts,
     days: Mapping[Metric, Today],
     spikes: Sequence[_Spike],
     *,
-    sync: SyncCounts,
-    behind: timedelta,
+    pulse: Pulse,
+    countries: Sequence[CountryTotal],
     now: datetime,
     zone: tzinfo,
 ) -> Sentence:
-    if behind > TOO_FAR_BEHIND:
-        return _degraded(behind)
+    if pulse.behind > TOO_FAR_BEHIND:
+        return _degraded(pulse.behind)
     if spikes and now - spikes[0].point.t < usual.RECENT:
-        return _unusual(counts, spikes, now=now, zone=zone)
+        return _unusual(counts, spikes, countries, now=now, zone=zone)
     if counts.known_from is None:
-        return _nothing_yet(sync)
-    return _ordinary(days, spikes, sync=sync, now=now, zone=zone)
+        return _nothing_yet(pulse.numbers)
+    return _ordinary(days, spikes, pulse=pulse, now=now, zone=zone)
 
 
 def _degraded(behind: timedelta) -> Sentence:
@@ -103,19 +151,26 @@ def _degraded(behind: timedelta) -> Sentence:
     return Sentence("unknown", text, detail)
 
 
-def _nothing_yet(sync: SyncCounts) -> Sentence:
-    if not sync.total:
+def _nothing_yet(numbers: int) -> Sentence:
+    if not numbers:
         return Sentence("unknown", "Nothing is watched yet: this workspace has no phone numbers.")
-    numbers = f"{sync.total} phone number{'s' * (sync.total != 1)}"
+    watched = f"{numbers} phone number{'s' * (numbers != 1)}"
     detail = "The first one appears here within seconds."
-    return Sentence("unknown", f"No call was seen yet on {numbers}.", detail)
+    return Sentence("unknown", f"No call was seen yet on {watched}.", detail)
 
 
-def _unusual(counts: HourlyCounts, spikes: Sequence[_Spike], *, now: datetime, zone: tzinfo) -> Sentence:
+def _unusual(
+    counts: Counts,
+    spikes: Sequence[_Spike],
+    countries: Sequence[CountryTotal],
+    *,
+    now: datetime,
+    zone: tzinfo,
+) -> Sentence:
     spike = spikes[0]
     newest = spike.point.t
     hour = {"start": newest, "end": newest + HOUR, "zone": zone}
-    text = f"{usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}{_places(spike)}."
+    text = f"{usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}{_places(spike, countries)}."
     got_through = spike.metric != Metric.BLOCKED
     index = counts.index(newest)
     spent = usual.write(Metric.MONEY, counts.values[Metric.MONEY][index])
@@ -128,10 +183,9 @@ def _unusual(counts: HourlyCounts, spikes: Sequence[_Spike], *, now: datetime, z
     return Sentence("danger" if got_through else "warning", f"Unusual: {text}", detail, tuple(actions))
 
 
-def _places(spike: _Spike) -> str:
-    rows = by_country(start=spike.point.t, end=spike.point.t + HOUR)
+def _places(spike: _Spike, countries: Sequence[CountryTotal]) -> str:
     blocked = spike.metric == Metric.BLOCKED
-    amounts = {row.code: row.blocked if blocked else row.calls for row in rows if row.code}
+    amounts = {row.code: row.blocked_then if blocked else row.calls_then for row in countries if row.code}
     total = sum(amounts.values())
     ranked = sorted((code for code in amounts if amounts[code] > _SHARE * total), key=lambda code: -amounts[code])
     names = [name_of(code) for code in ranked[:_PLACES]]
@@ -142,7 +196,7 @@ def _ordinary(
     days: Mapping[Metric, Today],
     spikes: Sequence[_Spike],
     *,
-    sync: SyncCounts,
+    pulse: Pulse,
     now: datetime,
     zone: tzinfo,
 ) -> Sentence:
@@ -152,8 +206,8 @@ def _ordinary(
     )
     judged = usual.compare(calls)
     day = f"{now.astimezone(zone):%A}"
-    if sync.wrong:
-        return _not_in_force(amounts, sync)
+    if pulse.wrong:
+        return _not_in_force(amounts, pulse)
     if spikes:
         spike = spikes[0]
         detail = f"Earlier: {usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}."
@@ -167,15 +221,13 @@ def _ordinary(
     return Sentence("notice", f"{amounts}: {judged} usual for a {day}, with no hour out of its range.")
 
 
-def _not_in_force(amounts: str, sync: SyncCounts) -> Sentence:
-    numbers = "1 phone number is" if sync.wrong == 1 else f"{sync.wrong} phone numbers are"
+def _not_in_force(amounts: str, pulse: Pulse) -> Sentence:
+    numbers = "1 phone number is" if pulse.wrong == 1 else f"{pulse.wrong} phone numbers are"
     text = f"{numbers} not configured at UponAI as this console says."
-    return Sentence("warning", text, f"{amounts}.", (Action("Look", sync.wrong_href, "primary"),))
+    return Sentence("warning", text, f"{amounts}.", (Action("Look", numbers_out_of_step(pulse), "primary"),))
 
 
-def _card(
-    metric: Metric, counts: HourlyCounts, day: Today, spikes: Sequence[_Spike], *, now: datetime, zone: tzinfo
-) -> Card:
+def _card(metric: Metric, counts: Counts, day: Today, spikes: Sequence[_Spike], *, now: datetime, zone: tzinfo) -> Card:
     start = midnight(now, zone)
     mine = [spike for spike in spikes if spike.metric == metric and spike.point.t >= start]
     note = f"Spike at {mine[0].point.t.astimezone(zone):%H:%M}" if mine else ""

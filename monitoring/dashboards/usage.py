@@ -1,17 +1,25 @@
-"""Usage over time against its expected band: calls, minutes or money, with the spikes marked."""
+"""Usage over time against what is usual: calls, minutes, money, or how many run at once, with every spike marked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from monitoring.dashboards import drawing, links, usual
-from monitoring.dashboards.counts import HourlyCounts, Metric
-from monitoring.dashboards.period import HOUR, Period, Slot
+from monitoring.dashboards.counts import Counts, Metric
+from monitoring.dashboards.period import HOUR, Period, Slot, floor_hour
+from monitoring.dashboards.running import Peaks
 from monitoring.dashboards.usual import Expectation
-from monitoring.detection.series import BandPoint
+from monitoring.detection.series import BandPoint, shorter
 
-TABS = {Metric.CALLS: "Calls", Metric.MINUTES: "Minutes", Metric.MONEY: "Money"}
+TABS = {
+    Metric.CALLS: "Calls",
+    Metric.MINUTES: "Minutes",
+    Metric.MONEY: "Money",
+    Metric.CONCURRENCY: "Concurrency",
+}
+Edges = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +42,57 @@ def metric_of(name: str | None) -> Metric:
     return next((metric for metric in TABS if metric.value == name), Metric.CALLS)
 
 
-def usage(counts: HourlyCounts, expected: Expectation, period: Period, *, now: datetime) -> Usage:
-    metric = expected.metric
-    total = counts.total(counts.values[metric], period.start, period.end)
-    return Usage(
-        metric=metric,
-        tabs=tuple(Tab(label, links.home(period, metric=one), one == metric) for one, label in TABS.items()),
-        chart=_chart(counts, expected, period, now),
-        total=f"{usual.write(metric, total)} {usual.NAMES[metric]} in {period.shape.words}",
-    )
+def usage(counts: Counts, expected: Expectation, period: Period, *, now: datetime) -> Usage:
+    """What adds up. `counts` by the minute or the hour, as the period is cut."""
+    metric, values = expected.metric, counts.values[expected.metric]
+    sums = [
+        round(counts.total(values, slot.start, slot.end), 2) if counts.known_from is not None else None
+        for slot in period.lines
+    ]
+    total = counts.total(values, period.start, period.end)
+    said = f"{usual.write(metric, total)} {usual.NAMES[metric]} {period.words}"
+    bands = [_band(expected, slot, sum) for slot in period.lines]
+    return _usage(expected, period, sums, bands, said, now=now)
 
 
-def _chart(counts: HourlyCounts, expected: Expectation, period: Period, now: datetime) -> drawing.BandChart:
+def concurrency(peaks: Peaks, expected: Expectation, period: Period, *, now: datetime) -> Usage:
+    """How many ran at once: the most of each step, and the highest that is usual in one of its hours."""
+    most = [peaks.highest(slot.start, slot.end) for slot in period.lines]
+    bands = [_band(expected, slot, max) for slot in period.lines]
+    highest = peaks.highest(period.start, period.end)
+    limit = f" of {drawing.count(peaks.limit)} that UponAI allows" if peaks.limit is not None else ""
+    said = f"At most {drawing.count(highest)} at once{limit}, {period.words}" if highest is not None else ""
+    return _usage(expected, period, most, bands, said, now=now)
+
+
+def _usage(
+    expected: Expectation,
+    period: Period,
+    values: Sequence[float | None],
+    bands: Sequence[Edges],
+    total: str,
+    *,
+    now: datetime,
+) -> Usage:
     metric, slots = expected.metric, period.lines
-    bands = [_band(counts, expected, slot) for slot in slots]
-    spikes = [
-        drawing.Spike(
-            index=index,
-            title=f"Spike: {usual.say_spike(point, metric, now=now, zone=period.zone)}",
-            href=links.calls(start=point.t, end=point.t + HOUR, zone=period.zone),
-        )
-        for index, slot in enumerate(slots)
-        for point in _highest(expected.spikes(slot.start, slot.end))
-    ]
-    values = [
-        round(counts.total(counts.values[metric], slot.start, slot.end), 2) if counts.known_from is not None else None
-        for slot in slots
-    ]
-    return drawing.band_chart(
+    spikes = _spikes(expected, period, values, now=now)
+    chart = drawing.band_chart(
         chart_id="usage",
         name=f"{TABS[metric]} over time",
         description=_describe(len(spikes), metric, period),
-        steps=[
-            drawing.Step(slot.short, slot.long, links.calls(start=slot.start, end=slot.end, zone=period.zone))
-            for slot in slots
-        ],
+        steps=[drawing.Step(slot.short, slot.long, _list(period, slot.start, slot.end)) for slot in slots],
         values=values,
         low=[low for low, _high in bands],
         high=[high for _low, high in bands],
         spikes=spikes,
         write=_money if metric == Metric.MONEY else drawing.count,
     )
+    tabs = tuple(Tab(label, links.home(period, metric=one), one == metric) for one, label in TABS.items())
+    return Usage(metric, tabs, chart, total)
+
+
+def _list(period: Period, start: datetime, end: datetime) -> str:
+    return links.calls(start=start, end=end, zone=period.zone)
 
 
 def _money(value: float) -> str:
@@ -82,19 +100,46 @@ def _money(value: float) -> str:
     return f"${value:,.0f}" if float(value).is_integer() else f"${value:,.2f}"
 
 
-def _band(counts: HourlyCounts, expected: Expectation, slot: Slot) -> tuple[float | None, float | None]:
+def _band(expected: Expectation, slot: Slot, together: Callable[[list[float]], float]) -> Edges:
     """The band of all hours of a step together; none as long as one of them has none."""
-    points = [expected.at(index) for index in range(counts.index(slot.start), counts.index(slot.end))]
-    if not points or any(point is None or point.high is None for point in points):
+    hours = [floor_hour(slot.start)]
+    while hours[-1] + HOUR < slot.end:
+        hours.append(hours[-1] + HOUR)
+    known = [point for point in map(expected.at, hours) if point is not None and point.usual is not None]
+    if len(known) < len(hours):
         return None, None
-    return sum(point.low or 0 for point in points if point), sum(point.high or 0 for point in points if point)
+    length = slot.end - slot.start
+    if length >= HOUR:
+        return together([point.low or 0.0 for point in known]), together([point.high or 0.0 for point in known])
+    if expected.metric == Metric.CONCURRENCY:
+        # The most of a minute may be far below the most of its hour, and no higher.
+        return 0.0, known[0].high
+    return shorter(known[0].usual or 0.0, length / HOUR, unit=expected.unit)
 
 
-def _highest(points: list[BandPoint]) -> list[BandPoint]:
-    """One marker for a step, at the hour that was furthest out."""
-    return [max(points, key=lambda point: point.score)] if points else []
+def _spikes(
+    expected: Expectation, period: Period, values: Sequence[float | None], *, now: datetime
+) -> list[drawing.Spike]:
+    """One marker for a step, at the hour that was furthest out; or for an hour, at its highest step."""
+    marked: dict[int, BandPoint] = {}
+    for point in expected.spikes(*period.whole_hours):
+        inside = [
+            index for index, slot in enumerate(period.lines) if slot.start < point.t + HOUR and slot.end > point.t
+        ]
+        known = [index for index in inside if values[index] is not None]
+        if known:
+            index = max(known, key=lambda one: values[one] or 0)
+            marked[index] = max(marked.get(index, point), point, key=lambda one: one.score)
+    return [
+        drawing.Spike(
+            index,
+            f"Spike: {usual.say_spike(point, expected.metric, now=now, zone=period.zone)}",
+            _list(period, point.t, point.t + HOUR),
+        )
+        for index, point in sorted(marked.items())
+    ]
 
 
 def _describe(spikes: int, metric: Metric, period: Period) -> str:
     outside = f"{spikes} spike{'s' * (spikes != 1)} above the usual range" if spikes else "no spike"
-    return f"{TABS[metric]} in {period.shape.words} against their usual range: {outside}."
+    return f"{TABS[metric]} {period.words} against their usual range: {outside}."

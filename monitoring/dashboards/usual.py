@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from monitoring.dashboards import drawing
-from monitoring.dashboards.counts import HourlyCounts, Metric
+from monitoring.dashboards.counts import COUNTED, Counts, Metric
 from monitoring.dashboards.period import HOUR, midnight
+from monitoring.dashboards.running import Peaks
 from monitoring.detection.series import BandPoint, Point, band
 
 SATURDAY = 5
@@ -19,23 +20,23 @@ NAMES: Mapping[Metric, str] = {
     Metric.MINUTES: "minutes",
     Metric.MONEY: "spent",
     Metric.BLOCKED: "blocked",
+    Metric.CONCURRENCY: "at once",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One metric, hour by hour; `points[i]` belongs to hour `offset + i` of the counts."""
+    """One metric, hour by hour; hours of which nothing is known have no point."""
 
     metric: Metric
-    offset: int
-    points: Sequence[BandPoint]
+    points: Mapping[datetime, BandPoint]
+    unit: float = 1.0
 
-    def at(self, index: int) -> BandPoint | None:
-        inside = 0 <= index - self.offset < len(self.points)
-        return self.points[index - self.offset] if inside else None
+    def at(self, hour: datetime) -> BandPoint | None:
+        return self.points.get(hour)
 
     def spikes(self, start: datetime, end: datetime) -> list[BandPoint]:
-        return [point for point in self.points if point.is_spike and start <= point.t < end]
+        return [point for hour, point in self.points.items() if point.is_spike and start <= hour < end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,32 @@ class Today:
     usual: float | None
 
 
-def expectation(counts: HourlyCounts, metric: Metric, *, zone: tzinfo) -> Expectation:
+def expectation(counts: Counts, metric: Metric, *, zone: tzinfo) -> Expectation:
     """Learns from the first hour with data on: what lies before it is not a quiet time but an unknown one."""
     if counts.known_from is None:
-        return Expectation(metric, 0, ())
+        return Expectation(metric, {})
     values = counts.values[metric]
-    points = []
-    for index in range(counts.known_from, len(counts)):
-        local = counts.hour(index).astimezone(zone)
-        points.append(Point(counts.hour(index), values[index], local.hour, local.weekday() >= SATURDAY))
-    return Expectation(metric, counts.known_from, band(points, unit=_unit(counts, metric)))
+    known = {counts.moment(index): values[index] for index in range(counts.known_from, len(counts))}
+    return _learn(metric, known, zone, _unit(counts, metric))
 
 
-def _unit(counts: HourlyCounts, metric: Metric) -> float:
+def expectations(counts: Counts, *, zone: tzinfo) -> dict[Metric, Expectation]:
+    return {metric: expectation(counts, metric, zone=zone) for metric in COUNTED}
+
+
+def of_peaks(peaks: Peaks, *, zone: tzinfo) -> Expectation:
+    """Of how many run at once, from hours that were sampled."""
+    known = {peaks.moment(index): float(most) for index, most in enumerate(peaks.most) if most is not None}
+    return _learn(Metric.CONCURRENCY, known, zone, 1.0)
+
+
+def _learn(metric: Metric, known: Mapping[datetime, float], zone: tzinfo, unit: float) -> Expectation:
+    local = {hour: hour.astimezone(zone) for hour in known}
+    points = [Point(hour, value, local[hour].hour, local[hour].weekday() >= SATURDAY) for hour, value in known.items()]
+    return Expectation(metric, {point.t: point for point in band(points, unit=unit)}, unit)
+
+
+def _unit(counts: Counts, metric: Metric) -> float:
     """What one call adds to the metric, on average: the grain of its noise."""
     calls = sum(counts.values[Metric.CALLS])
     if metric in (Metric.CALLS, Metric.BLOCKED) or not calls:
@@ -66,16 +80,17 @@ def _unit(counts: HourlyCounts, metric: Metric) -> float:
     return sum(counts.values[metric]) / calls or 1.0
 
 
-def today(counts: HourlyCounts, expected: Expectation, *, now: datetime, zone: tzinfo) -> Today:
+def today(counts: Counts, expected: Expectation, *, now: datetime, zone: tzinfo) -> Today:
     start = midnight(now, zone)
     value = counts.total(counts.values[expected.metric], start, now + HOUR)
     usual = 0.0
     for index in range(counts.index(start), len(counts)):
-        point = expected.at(index)
+        hour = counts.moment(index)
+        point = expected.at(hour)
         if point is None or point.usual is None:
             return Today(value, None)
         # The running hour counts as far as it has come.
-        usual += point.usual * min(1.0, (now - counts.hour(index)) / HOUR)
+        usual += point.usual * min(1.0, (now - hour) / HOUR)
     return Today(value, usual)
 
 

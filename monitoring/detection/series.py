@@ -109,6 +109,13 @@ def band(points: Iterable[Point], *, unit: float = 1.0) -> list[BandPoint]:
     return judged
 
 
+def shorter(usual: float, share: float, *, unit: float = 1.0) -> tuple[float, float]:
+    """The band of a part of an hour, of which `usual` is known: less of it, and noisier for what it is."""
+    part, grain = _finite(usual) * share, max(_finite(unit), 1 / LARGEST)
+    width = WIDTH * hypot(sqrt(grain * part), VARIATION * part)
+    return max(0.0, part - width), part + FREE * grain + width
+
+
 def _judged(point: Point, value: float, expected: Expected | None) -> BandPoint:
     if expected is None:
         return BandPoint(point.t, value, None, None, None, False, 0.0)

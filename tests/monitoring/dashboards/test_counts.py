@@ -10,13 +10,15 @@ import pytest
 from accounts.scoping import scoped
 from monitoring.dashboards import counts
 from monitoring.dashboards.counts import Metric
-from monitoring.dashboards.period import HOUR, floor_hour
+from monitoring.dashboards.period import HOUR, Period, floor_hour
+from monitoring.dashboards.pulse import pulse
 from policies.models import RefusedWebhook
 from tests import factories
 from tests.monitoring.dashboards.rows import NOW, count, make_call, make_decision
 
 pytestmark = pytest.mark.django_db
 START, END = datetime(2026, 3, 4, 8, tzinfo=UTC), datetime(2026, 3, 4, 13, tzinfo=UTC)
+SPAN = Period.between("2026-03-04T08:00", "2026-03-04T13:00", now=END, zone=UTC)
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_hourly_counts_equal_the_raw_rows_of_the_span(traffic):
 
 
 def test_countries_are_counted_over_the_same_span(traffic):
-    rows = {row.code: (row.blocked, row.calls) for row in counts.by_country(start=START, end=END)}
+    rows = {row.code: (row.blocked, row.calls) for row in counts.by_country(SPAN)}
 
     assert rows == {"CU": (1, 0), "GB": (2, 0), "US": (0, 3)}
 
@@ -64,7 +66,7 @@ def test_rows_of_another_workspace_never_appear(traffic):
 
     with scoped(other.pk):
         seen = counts.hourly(start=START, end=END)
-        countries = counts.by_country(start=START, end=END)
+        countries = counts.by_country(SPAN)
 
     assert (sum(map(sum, seen.values.values())), seen.known_from, countries) == (0, None, [])
 
@@ -77,7 +79,7 @@ def test_the_first_known_hour_is_that_of_the_first_row(in_workspace):
 
 
 def test_nothing_is_behind_when_all_rows_are_counted(traffic, in_workspace):
-    assert counts.pulse(workspace_id=in_workspace.pk, now=END + timedelta(hours=1)).behind == timedelta(0)
+    assert pulse(workspace_id=in_workspace.pk, now=END + timedelta(hours=1)).behind == timedelta(0)
 
 
 @pytest.mark.parametrize("kind", ["call", "decision"])
@@ -89,13 +91,13 @@ def test_it_tells_how_long_the_oldest_uncounted_row_waits(traffic, in_workspace,
         else:
             make_decision(number, "+442079460018", at)
 
-    assert counts.pulse(workspace_id=in_workspace.pk, now=END + timedelta(hours=1)).behind == timedelta(minutes=2)
+    assert pulse(workspace_id=in_workspace.pk, now=END + timedelta(hours=1)).behind == timedelta(minutes=2)
 
 
 def test_a_workspace_that_was_never_counted_is_behind_from_its_first_row(in_workspace):
     make_call(NOW - timedelta(minutes=5))
 
-    assert counts.pulse(workspace_id=in_workspace.pk, now=NOW).behind == timedelta(minutes=5)
+    assert pulse(workspace_id=in_workspace.pk, now=NOW).behind == timedelta(minutes=5)
 
 
 def test_refused_webhooks_of_one_day_are_added_up(in_workspace):
@@ -105,4 +107,4 @@ def test_refused_webhooks_of_one_day_are_added_up(in_workspace):
     with scoped(factories.make_workspace().pk):
         RefusedWebhook.objects.create(hour=floor_hour(NOW), problem="signature", requests=100)
 
-    assert counts.pulse(workspace_id=in_workspace.pk, now=NOW).refused_webhooks == 7
+    assert pulse(workspace_id=in_workspace.pk, now=NOW).refused_webhooks == 7

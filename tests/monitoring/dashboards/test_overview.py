@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from monitoring.dashboards import counts, usual
-from monitoring.dashboards.counts import HourlyCounts, Metric
-from monitoring.dashboards.matters import SyncCounts
+from monitoring.dashboards.counts import COUNTED, CountryTotal, Counts, Metric
 from monitoring.dashboards.overview import Overview, overview
 from monitoring.dashboards.period import HOUR, floor_hour
+from monitoring.dashboards.pulse import Pulse
 from tests.monitoring.dashboards.rows import NOW
 
 NEW_YORK = ZoneInfo("America/New_York")
-IN_ORDER = SyncCounts(total=2)
+IN_ORDER = Pulse(numbers=2)
 HOURS = 28 * 24
 pytestmark = pytest.mark.django_db
 
 
 def history(*, now: datetime = NOW, per_hour: int = 10, newest: dict[int, dict[Metric, float]] | None = None):
     """Four even weeks up to the running hour; `newest` says what differs, by hours before the running one."""
-    values = {metric: [float(per_hour)] * HOURS for metric in Metric}
+    values = {metric: [float(per_hour)] * HOURS for metric in COUNTED}
     values[Metric.BLOCKED] = [1.0] * HOURS
     for hours_ago, changes in (newest or {}).items():
         for metric, value in changes.items():
             values[metric][-1 - hours_ago] = value
-    return HourlyCounts(floor_hour(now) - HOUR * (HOURS - 1), values, {}, 0)
+    return Counts(floor_hour(now) - HOUR * (HOURS - 1), values, {}, 0)
 
 
-def seen(hourly: HourlyCounts, *, now: datetime = NOW, sync: SyncCounts = IN_ORDER, behind: int = 0) -> Overview:
-    expected = {metric: usual.expectation(hourly, metric, zone=NEW_YORK) for metric in Metric}
-    late = timedelta(seconds=behind)
-    return overview(hourly, expected, sync=sync, behind=late, now=now, zone=NEW_YORK)
+def seen(
+    hourly: Counts,
+    *,
+    now: datetime = NOW,
+    pulse: Pulse = IN_ORDER,
+    behind: int = 0,
+    countries: Sequence[CountryTotal] = (),
+) -> Overview:
+    expected = usual.expectations(hourly, zone=NEW_YORK)
+    late = replace(pulse, behind=timedelta(seconds=behind))
+    return overview(hourly, expected, pulse=late, countries=countries, now=now, zone=NEW_YORK)
 
 
 def test_an_ordinary_day_is_quiet(in_workspace):
@@ -108,7 +117,7 @@ def test_old_counts_do_not_claim_that_all_is_quiet(in_workspace):
 
 
 def test_numbers_that_upon_ai_has_differently_come_before_quiet_words(in_workspace):
-    said = seen(history(), sync=SyncCounts(total=9, failed=1, drift=2)).sentence
+    said = seen(history(), pulse=Pulse(numbers=9, failed=1, drift=2)).sentence
 
     assert said.tone == "warning"
     assert said.text == "3 phone numbers are not configured at UponAI as this console says."
@@ -117,19 +126,19 @@ def test_numbers_that_upon_ai_has_differently_come_before_quiet_words(in_workspa
 @pytest.mark.parametrize(
     ("sync", "said"),
     [
-        (SyncCounts(), "Nothing is watched yet: this workspace has no phone numbers."),
-        (SyncCounts(total=1), "No call was seen yet on 1 phone number."),
+        (Pulse(), "Nothing is watched yet: this workspace has no phone numbers."),
+        (Pulse(numbers=1), "No call was seen yet on 1 phone number."),
     ],
 )
 def test_a_new_workspace_is_told_what_is_missing(in_workspace, sync, said):
     empty = counts.hourly(start=NOW - timedelta(days=2), end=floor_hour(NOW) + HOUR)
 
-    assert seen(empty, sync=sync).sentence.text == said
+    assert seen(empty, pulse=sync).sentence.text == said
 
 
 def test_before_the_first_full_day_nothing_is_called_usual(in_workspace):
     young = history()
-    young = HourlyCounts(young.start, young.values, {}, HOURS - 10)
+    young = Counts(young.start, young.values, {}, HOURS - 10)
 
     page = seen(young)
 
