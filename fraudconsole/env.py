@@ -11,11 +11,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
+
+MAIL_PORTS = {"smtp": 25, "smtps": 465}
+STARTTLS_PORT = 587
 
 DEFAULT_WEB_THREADS = 64
 """Of each web process. Whoever starts one with another number says so in `WEB_THREADS`."""
@@ -123,6 +126,36 @@ class Environment:
             chosen[kind] = self._address(name, address)
         return {**defaults, **chosen}
 
+    def mail(self, name: str, default_folder: Path) -> dict[str, object]:
+        """Django's EMAIL_ settings from smtp://user:password@host:587/?tls=1, smtps://… or file:///folder.
+
+        Without any, mails are files in `default_folder`. User and password are written as in every address: %40 is @.
+        """
+        text = self.text(name)
+        if not text:
+            return _mail_into(default_folder)
+        try:
+            parts = urlsplit(text)
+            port, options = parts.port, dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        except ValueError:
+            raise BadSetting(f"{name} is not an address that could be read.") from None
+        if parts.scheme == "file" and parts.path and not parts.netloc:
+            return _mail_into(Path(unquote(parts.path)))
+        starttls = options.pop("tls", "0").lower()
+        if parts.scheme not in MAIL_PORTS or not parts.hostname or options or starttls not in TRUE_WORDS | FALSE_WORDS:
+            # Not shown: it may hold a password.
+            raise BadSetting(f"{name} must be like smtp://user:password@mail.example.com:587/?tls=1 or smtps://….")
+        with_starttls = parts.scheme == "smtp" and starttls in TRUE_WORDS
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_HOST": parts.hostname,
+            "EMAIL_PORT": port or (STARTTLS_PORT if with_starttls else MAIL_PORTS[parts.scheme]),
+            "EMAIL_HOST_USER": unquote(parts.username or ""),
+            "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+            "EMAIL_USE_TLS": with_starttls,
+            "EMAIL_USE_SSL": parts.scheme == "smtps",
+        }
+
     def _pairs(self, name: str, kinds: Mapping[str, str]) -> Iterator[tuple[str, object]]:
         text = self.text(name)
         if text.startswith("{"):
@@ -147,3 +180,7 @@ class Environment:
         if not usable or any(sign in str(address) for sign in " ,"):
             raise BadSetting(f"{name} must hold addresses such as https://example.com/siteverify, not {address!r}.")
         return str(address)
+
+
+def _mail_into(folder: Path) -> dict[str, object]:
+    return {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend", "EMAIL_FILE_PATH": str(folder)}

@@ -60,6 +60,12 @@ CAPTCHA_VERIFY_URLS = environment.addresses(
 # A customer's own webhook is on the public internet. The demo's may be on this machine, as the demo itself is.
 CHAINED_WEBHOOKS_ON_LOOPBACK = (urlsplit(CONSOLE_URL).hostname or "") in ("localhost", "127.0.0.1", "::1")
 
+# --- Mail -----------------------------------------------------------------------------------------
+
+globals().update(environment.mail("EMAIL_URL", DATA_DIR / "mail"))
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "fraudconsole@localhost")
+
 # --- Threads of a web process ----------------------------------------------------------------------
 
 WEB_THREADS = environment.number("WEB_THREADS", DEFAULT_WEB_THREADS)
@@ -271,6 +277,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "count parties": {"task": "monitoring.tasks.count_parties", "schedule": 10.0, "options": {"expires": 10}},
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
+    "watch for alerts": {"task": "monitoring.tasks.watch_for_alerts", "schedule": 5.0, "options": {"expires": 5}},
+    "mail messages": {"task": "monitoring.tasks.mail_messages", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep relays": {"task": "monitoring.tasks.sweep_relays", "schedule": 5.0, "options": {"expires": 5}},
+    "write digests": {"task": "monitoring.tasks.write_digests", "schedule": 60.0, "options": {"expires": 60}},
+    "forget messages": {"task": "monitoring.tasks.forget_messages", "schedule": 3600.0, "options": {"expires": 600}},
     "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},
     "forget events": {"task": "monitoring.tasks.forget_events", "schedule": 3600.0, "options": {"expires": 600}},
     "forget minutes": {"task": "monitoring.tasks.forget_minutes", "schedule": 900.0, "options": {"expires": 600}},
@@ -311,6 +322,7 @@ SPECTACULAR_SETTINGS = {
     # Each of these is a list of its own though all are called scope.
     "ENUM_NAME_OVERRIDES": {
         "KycState": "accounts.kyc.states.State",
+        "AlertKind": "monitoring.models.Alert.Kind",
         "SyncState": "policies.models.SyncTarget.State",
         "UponaiConnectionState": "policies.api.uponai.STATES",
         "HoldScope": "policies.models.Hold.Scope",
