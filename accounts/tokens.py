@@ -26,6 +26,7 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 
 EVERYTHING = "*"
 RESOURCES = [
+    "alerts",
     "approvals",
     "audit-log",
     "blocked-callers",
@@ -33,6 +34,7 @@ RESOURCES = [
     "calls",
     "country-policies",
     "decisions",
+    "digests",
     "exposure",
     "gate",
     "holds",
@@ -41,6 +43,7 @@ RESOURCES = [
     "opens",
     "phone-numbers",
     "public-keys",
+    "relays",
     "subjects",
     "sync",
     "trusted",

@@ -28,6 +28,14 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             ("All decisions", "fact_check", "admin:policies_decision_changelist", "", "policies.view_decision"),
             ("Calls", "call", "admin:monitoring_call_changelist", "", "monitoring.view_call"),
             ("Events", "inbox", "admin:monitoring_webhookevent_changelist", "", "monitoring.view_webhookevent"),
+            (
+                "Alerts",
+                "notifications",
+                "admin:monitoring_alert_changelist",
+                "",
+                "monitoring.view_alert",
+            ),
+            ("Digests", "summarize", "admin:monitoring_digest_changelist", "", "monitoring.view_digest"),
             ("Exposure", "local_fire_department", "exposure-page", "", "policies.view_countrypolicy"),
             ("Test a call", "science", "admin:policies_decision_test_call", "", "policies.view_decision"),
         ),
@@ -75,6 +83,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         "Workspace",
         (
             ("UponAI", "link", "admin:policies_uponaiconnection_changelist", "", "policies.view_uponaiconnection"),
+            ("Relays", "forward", "admin:monitoring_relay_changelist", "", "monitoring.view_relay"),
             ("Settings", "tune", "admin:accounts_workspace_changelist", "", "accounts.view_workspace"),
             ("Members", "group", "admin:accounts_membership_changelist", "", "accounts.view_membership"),
             ("API tokens", "token", "admin:accounts_apitoken_changelist", "", "accounts.view_apitoken"),
