@@ -49,4 +49,9 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('job', 'slot'), name='job_slot_once')],
             },
         ),
+        migrations.AddField(
+            model_name='erasure',
+            name='reference_sealed',
+            field=models.TextField(blank=True, help_text='What the subject was called, until attempts do not name it any more.'),
+        ),
     ]

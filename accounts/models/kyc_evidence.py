@@ -149,6 +149,9 @@ class Erasure(WorkspaceModel):
 
     subject_id = models.BigIntegerField()
     reference_digest = models.CharField(max_length=64)
+    reference_sealed = models.TextField(
+        blank=True, help_text="What the subject was called, until attempts do not name it any more."
+    )
     erased_at = models.DateTimeField()
 
     class Meta:
