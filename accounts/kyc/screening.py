@@ -104,7 +104,7 @@ def screen_countries(record: KycRecord) -> CountryScreening:
     documents = KycDocument.objects.filter(record=record, removed_at=None).order_by("pk")
     for row in documents:
         reading = row.reading if isinstance(row.reading, dict) else {}
-        for value in (row.issuing_country.code, reading.get("issuing_country"), reading.get("nationality")):
+        for value in (row.issuing_country.code, reading.get("issuer"), reading.get("nationality")):
             if value:
                 findings.append(_finding("issuing_country", str(value)))
     return CountryScreening(tuple(findings))

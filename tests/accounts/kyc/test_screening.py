@@ -1,12 +1,17 @@
 """Countries however they are written, against the sanctioned seven; and what may be said about a name."""
 
+from datetime import date
+
 import pytest
 
 from accounts import countries
-from accounts.kyc import screening
+from accounts.kyc import machine_readable, screening
 from accounts.kyc.screening import CLEAR, HIT, UNCLEAR, NameAnswer, country_of
 from accounts.models import KycDocument, KycRecord
 from tests.accounts.kyc import cases
+from tests.accounts.kyc.test_machine_readable import TD3
+
+OF_NORTH_KOREA = machine_readable.read(TD3.replace("P<UTO", "P<PRK"), today=date(2026, 11, 21))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ def test_every_nationality_and_the_residence_count(in_workspace, now):
     ("facts", "outcome"),
     [
         ({"issuing_country": "RU"}, HIT),
-        ({"reading": {"issuing_country": "PRK"}}, HIT),
+        ({"reading": OF_NORTH_KOREA.as_facts()}, HIT),
         ({"reading": {"nationality": "IRN"}}, HIT),
         ({"reading": {"nationality": "XXA"}}, UNCLEAR),
         ({"issuing_country": "DE"}, CLEAR),
