@@ -261,6 +261,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "forget erased subjects": {
+        "task": "policies.tasks.forget_erased_subjects",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "retire public keys": {"task": "policies.tasks.retire_public_keys", "schedule": 60.0, "options": {"expires": 60}},
     "sweep KYC": {"task": "accounts.tasks.sweep_kyc", "schedule": 15.0, "options": {"expires": 15}},
     "deliver KYC webhooks": {

@@ -10,7 +10,18 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts import keys
-from policies import approvals, bells, calls_to_end, connecting, holds, lists, opens, running_calls, undeclared
+from policies import (
+    approvals,
+    bells,
+    calls_to_end,
+    connecting,
+    erasures,
+    holds,
+    lists,
+    opens,
+    running_calls,
+    undeclared,
+)
 from policies.gate import recorder, retention, snapshots
 from policies.gate.outbound import unresolved
 from policies.sync import drift, management, schedule
@@ -79,6 +90,11 @@ def sweep_holds(**_: object) -> None:
 @shared_task
 def sweep_declared_use(**_: object) -> None:
     undeclared.review_due(now=timezone.now())
+
+
+@shared_task
+def forget_erased_subjects(**_: object) -> None:
+    erasures.forget_due(now=timezone.now())
 
 
 @shared_task

@@ -172,12 +172,34 @@ def erase(*, subject: Subject, reason: str, acting_user: Acting, now: datetime) 
 def _erase_subject(row: Subject, now: datetime) -> None:
     key = encryption.derived_key(row.workspace_id, "erasures")
     digest = hmac.new(key, row.reference.encode(), hashlib.sha256).hexdigest()
-    Erasure.objects.get_or_create(subject_id=row.pk, defaults={"reference_digest": digest, "erased_at": now})
-    row.name, row.reference = "Erased", f"erased-{row.pk}"
+    sealed = encryption.seal(**_place(row.workspace_id, row.pk), secret=row.reference)
+    facts = {"reference_digest": digest, "reference_sealed": sealed, "erased_at": now}
+    Erasure.objects.get_or_create(subject_id=row.pk, defaults=facts)
+    row.name, row.reference = "Erased", tombstone(row.pk)
     row.phone = row.email = row.country_of_residence = ""
     row.nationalities, row.devices, row.date_of_birth, row.erased_at = [], [], None, now
     row.save()
     SubjectTrait.objects.filter(subject=row).delete()
+
+
+def tombstone(subject_id: int) -> str:
+    """What an erased subject is called wherever they were named."""
+    return f"erased-{subject_id}"
+
+
+def former_reference(erasure: Erasure) -> str:
+    """What the subject was called, for those who still have to forget it. Raises CannotOpen."""
+    return encryption.unseal(**_place(erasure.workspace_id, erasure.subject_id), sealed=erasure.reference_sealed)
+
+
+def forget_reference(*, erasure: Erasure) -> None:
+    """Nobody names the subject any more."""
+    with scoped(erasure.workspace_id):
+        Erasure.objects.filter(pk=erasure.pk).update(reference_sealed="")
+
+
+def _place(workspace_id: int, subject_id: int) -> dict[str, Any]:
+    return {"workspace_id": workspace_id, "model": "erasure", "row": subject_id, "field": "reference_sealed"}
 
 
 def _erase_record(record: KycRecord, acting_user: Acting, now: datetime) -> None:

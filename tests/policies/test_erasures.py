@@ -1,0 +1,69 @@
+"""Attempts of an erased subject stay, and do not say any more whose they were."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.serializers import serialize
+
+from accounts import audit
+from accounts.kyc import privacy
+from accounts.models import Erasure
+from accounts.scoping import scoped
+from policies import erasures, tasks
+from policies.gate import recorder
+from policies.models import Decision, Dial
+from tests.accounts.kyc import cases
+from tests.factories import moment
+from tests.policies.gate.outbound.conftest import CALL, DIAL, LONDON, gate, sandbox_of_gate, uponai
+
+__all__ = ["gate", "sandbox_of_gate", "uponai"]
+
+pytestmark = pytest.mark.django_db
+
+
+def _everything(workspace):
+    with scoped(workspace.pk):
+        return serialize("json", [*Decision.objects.all(), *Dial.objects.all(), *Erasure.objects.all()])
+
+
+def test_an_erased_subject_is_named_by_no_attempt(gate, uponai):
+    now = moment() - timedelta(days=7)
+    with scoped(gate.workspace.pk):
+        case = cases.approved(
+            gate.workspace,
+            now,
+            subject={"reference": "wilhelmina-7"},
+            declared_countries=["US"],
+            declared_calls_per_day=9,
+        )
+    gate.publish()
+    for body in (DIAL, DIAL | {"to_number": LONDON}):
+        gate.post(CALL, body, X_End_User_Id="wilhelmina-7", X_End_User_IP="198.51.100.7")
+        gate.post(CALL, body, X_End_User_Id="wilhelmina-77", X_End_User_IP="198.51.100.7")
+    recorder.drain(now=moment())
+    before = _everything(gate.workspace)
+    privacy.erase(subject=case.record.subject, reason="asked for", acting_user=None, now=moment())
+
+    tasks.forget_erased_subjects()
+
+    after = _everything(gate.workspace).replace("wilhelmina-77", "")
+    assert "declared:wilhelmina-7" in before
+    assert "wilhelmina" not in after
+    with scoped(gate.workspace.pk):
+        tombstone = privacy.tombstone(case.record.subject_id)
+        assert Decision.objects.filter(subject=tombstone).count() == 2
+        assert Dial.objects.filter(subject=tombstone).count() == 1
+        assert Decision.objects.filter(subject="wilhelmina-77").count() == 2
+    assert audit.verify(gate.workspace.pk).problem == ""
+
+
+def test_what_comes_late_is_reached_and_then_nothing_tells_the_name(gate):
+    with scoped(gate.workspace.pk):
+        subject = cases.draft(gate.workspace, moment(), subject={"reference": "late-7"}).subject
+        privacy.erase(subject=subject, reason="asked for", acting_user=None, now=moment())
+        Decision.objects.create(at=moment(), direction="outbound", verdict="allow", subject="late-7")
+
+        assert erasures.forget_due(now=moment()) == 1
+        assert Erasure.objects.get().reference_sealed
+        assert erasures.forget_due(now=moment() + erasures.STRAGGLERS) == 0
+        assert not Erasure.objects.get().reference_sealed
