@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from accounts.admin.base import is_htmx
+from accounts.admin.base import acting, is_htmx
 from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
-from policies import words
+from accounts.kyc.states import SuspendReason
+from policies import fraud, words
 from policies.admin import test_call
 from policies.admin.decision_page import decision_page
 from policies.admin.filters import (
@@ -101,10 +104,34 @@ class DecisionAdmin(ExportedList):
             may_edit=request.user.has_perm("policies.add_blockedcaller"),
             now=timezone.now(),
         )
+        if request.user.has_perm(fraud.MAY_SUSPEND):
+            context["fraud_subject"] = fraud.approved_subject(decision.subject)
+            context["fraud_href"] = reverse("admin:policies_decision_suspend_subject", args=[decision.pk])
         return self.page(request, "policies/decision.html", context)
 
     def own_urls(self) -> list[Any]:
-        return [*super().own_urls(), ("test-call/", "test_call", self.test_call_view)]
+        return [
+            *super().own_urls(),
+            ("test-call/", "test_call", self.test_call_view),
+            ("<int:object_id>/suspend-subject/", "suspend_subject", self.suspend_subject_view),
+        ]
+
+    def suspend_subject_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """It was fraud: whoever it was made for is suspended, and their case is queued."""
+        if request.method != "POST" or not request.user.has_perm(fraud.MAY_SUSPEND):
+            raise PermissionDenied
+        decision = self.found(request, object_id)
+        suspended = fraud.suspend(
+            reference=decision.subject,
+            decision_id=decision.decision_id,
+            reason=SuspendReason.FRAUD_INCIDENT,
+            **acting(request),
+        )
+        if not suspended:
+            messages.info(request, "Nothing was changed: this subject has no approval any more.")
+            return redirect(self.change_url(decision))
+        messages.success(request, f"{suspended[0].subject.name} is suspended, and the case is in the queue.")
+        return redirect("admin:accounts_kycrecord_change", suspended[0].pk)
 
     def test_call_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_view_permission(request):

@@ -12,7 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from redis.exceptions import RedisError
 
+from accounts.kyc.states import SuspendReason
 from accounts.scoping import scoped
+from policies import fraud
 from policies.gate import store
 from policies.gate.outbound import bodies
 from policies.gate.outbound.credentials import Caller
@@ -46,9 +48,12 @@ def note(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 
 def record_outcome(*, workspace_id: int, decision_id: uuid.UUID, outcome: Outcome, now: datetime) -> None:
-    """Notes what became of an attempt; the latest word counts. Raises NoSuchDecision."""
+    """Notes what became of an attempt; the latest word counts. After a complaint its subject is suspended.
+
+    By the console: the scope that reports outcomes decides nothing about people. Raises NoSuchDecision.
+    """
     with scoped(workspace_id), transaction.atomic():
-        destination = _destination(decision_id)
+        destination, subject = _about(decision_id)
         DecisionOutcome.objects.update_or_create(
             workspace_id=workspace_id, decision_id=decision_id, defaults={"outcome": outcome, "at": now}
         )
@@ -57,6 +62,14 @@ def record_outcome(*, workspace_id: int, decision_id: uuid.UUID, outcome: Outcom
             known = _know(workspace_id, prefix, is_good=outcome in CONFIRMING, now=now)
             if known is not None:
                 transaction.on_commit(lambda: _tell_store(workspace_id, known))
+        if outcome is Outcome.COMPLAINT and subject:
+            fraud.suspend(
+                reference=subject,
+                decision_id=decision_id,
+                reason=SuspendReason.COMPLAINT,
+                acting_user=None,
+                now=now,
+            )
 
 
 def _understood(given: dict[str, Any]) -> tuple[uuid.UUID, Outcome]:
@@ -74,15 +87,15 @@ def _understood(given: dict[str, Any]) -> tuple[uuid.UUID, Outcome]:
     return decision_id, Outcome(outcome)
 
 
-def _destination(decision_id: uuid.UUID) -> str:
-    """Who was called. What passed has its row at once; the decision itself may still be on its way into SQL."""
-    dial = Dial.objects.filter(decision_id=decision_id).values_list("to_number", flat=True).first()
+def _about(decision_id: uuid.UUID) -> tuple[str, str]:
+    """Who was called, and for whom. What passed has its row at once; the decision may still be on its way into SQL."""
+    dial = Dial.objects.filter(decision_id=decision_id).values_list("to_number", "subject").first()
     if dial is not None:
-        return str(dial)
-    decision = Decision.objects.filter(decision_id=decision_id).values("direction", "peer").first()
+        return dial  # type: ignore[no-any-return]
+    decision = Decision.objects.filter(decision_id=decision_id).values("direction", "peer", "subject").first()
     if decision is None:
         raise NoSuchDecision
-    return str(decision["peer"]) if decision["direction"] == "outbound" else ""
+    return (decision["peer"] if decision["direction"] == "outbound" else ""), decision["subject"]
 
 
 def _know(workspace_id: int, prefix: str, *, is_good: bool, now: datetime) -> KnownPrefix | None:

@@ -17,6 +17,7 @@ from accounts.scoping import scoped
 from policies.admin.decision_page import decision_page
 from policies.models import Decision
 from tests import factories
+from tests.accounts.kyc import cases
 from tests.monitoring.dashboards.rows import NOW, make_decision
 
 LIST = "admin:policies_decision_changelist"
@@ -201,3 +202,24 @@ def test_nobody_adds_changes_or_deletes_a_decision(client, in_workspace, number)
     delete = reverse("admin:policies_decision_delete", args=[decision.pk])
     assert client.post(delete, {"post": "yes"}).status_code == 403
     decision.refresh_from_db()
+
+
+def test_a_reviewer_suspends_who_turned_out_to_be_a_fraudster(client, in_workspace, number):
+    case = cases.approved(in_workspace, NOW, subject={"reference": "patient-7", "name": "Ada Example"})
+    decision, of_somebody_else = (make_decision(number, "+14155550142", NOW, direction="outbound") for _ in range(2))
+    Decision.objects.filter(pk=decision.pk).update(subject="patient-7")
+    Decision.objects.filter(pk=of_somebody_else.pk).update(subject="patient-8")
+    address = reverse("admin:policies_decision_suspend_subject", args=[decision.pk])
+    client.force_login(factories.make_member(in_workspace, Role.POLICY_EDITOR))
+    assert "This was fraud" not in page_of(client, decision)
+    assert client.post(address).status_code == 403
+    client.force_login(case.reviewer)
+    assert "This was fraud: suspend Ada Example" in page_of(client, decision)
+    assert "This was fraud" not in page_of(client, of_somebody_else)
+
+    answer = client.post(address)
+
+    case.record.refresh_from_db()
+    assert answer.url == reverse("admin:accounts_kycrecord_change", args=[case.record.pk])
+    assert case.record.state == "suspended"
+    assert "This was fraud" not in page_of(client, decision)

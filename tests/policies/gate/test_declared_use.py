@@ -14,6 +14,7 @@ from policies.gate import recorder, snapshots
 from policies.models import Decision
 from tests.accounts.kyc import cases
 from tests.factories import moment
+from tests.policies.gate.judging.conftest import OUTCOMES
 from tests.policies.gate.outbound.conftest import CALL, DIAL, LONDON, PEER, SMS, gate, sandbox_of_gate, uponai
 
 __all__ = ["gate", "sandbox_of_gate", "uponai"]
@@ -119,3 +120,19 @@ def test_an_approval_is_over_at_that_second(gate, uponai):
 def _page(gate, key):
     proof, _ = end_user_tokens.mint(workspace_id=gate.workspace.pk, subject="patient-7", now=moment())
     return gate.page(CALL, key, {"to_number": PEER}, X_End_User_Token=proof)
+
+
+def test_a_complaint_suspends_the_subject_and_queues_the_case_once(gate, uponai):
+    case = _approved(gate)
+    started = _call(gate)
+
+    for _ in range(2):
+        told = {"decision_id": started["X-Decision-Id"], "outcome": "complaint"}
+        assert gate.post(OUTCOMES, told).status_code == 200
+
+    with scoped(gate.workspace.pk):
+        record = KycRecord.objects.get(pk=case.record.pk)
+        last = record.transitions.order_by("sequence").last()
+    assert (record.state, last.verb, last.reason_codes) == (State.SUSPENDED, "suspend", ["complaint"])
+    assert started["X-Decision-Id"] in last.text_for_colleagues
+    assert record.due_at is not None
