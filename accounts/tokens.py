@@ -52,7 +52,7 @@ RESOURCES = [
     "workspace",
 ]
 DECIDE_KYC = "kyc-records:decide"
-BY_NAME_ONLY = (DECIDE_KYC,)  # what no other scope includes, not even all of them
+BY_NAME_ONLY = (DECIDE_KYC, "subjects:export", "subjects:erase")  # what no other scope includes, not even all of them
 SCOPES = (EVERYTHING, *(f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write")), *BY_NAME_ONLY)
 
 

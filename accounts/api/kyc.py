@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -12,40 +11,22 @@ from django.db import transaction
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field
-from rest_framework import serializers, status
+from rest_framework import serializers
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import kyc_bodies as bodies
 from accounts.api.inputs import Body, filter_set, one_of
+from accounts.api.kyc_papers import ERASE, EXPORT, Papers, WholeSubject
+from accounts.api.kyc_refusals import telling_refusals
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiViewSet
 from accounts.kyc import claims, evidence, records, review
-from accounts.kyc.transitions import Conflict, NotEntitled
 from accounts.models import KycRecord, KycTransition, Subject
 
 Verb = Callable[..., KycRecord]
-
-
-class Refused(APIException):
-    """What a verb refused, in its own words."""
-
-    def __init__(self, code: int, words: str) -> None:
-        super().__init__(words)
-        self.status_code = code
-
-
-@contextmanager
-def telling_refusals() -> Iterator[None]:
-    try:
-        yield
-    except Conflict as refusal:
-        raise Refused(status.HTTP_409_CONFLICT, str(refusal)) from None
-    except NotEntitled as refusal:
-        raise Refused(status.HTTP_403_FORBIDDEN, str(refusal)) from None
 
 
 class SubjectSerializer(serializers.ModelSerializer):
@@ -73,10 +54,11 @@ class SubjectSerializer(serializers.ModelSerializer):
         return [country.code for country in subject.nationalities]
 
 
-class Subjects(RetrieveModelMixin, ListModelMixin, ApiViewSet):
+class Subjects(WholeSubject, RetrieveModelMixin, ListModelMixin, ApiViewSet):
     """The end users that KYC records are about."""
 
     scope_resource = "subjects"
+    scope_verbs = {"export": EXPORT, "erase": ERASE}
     has_etag = True
     queryset = Subject.objects.all()
     serializer_class = SubjectSerializer
@@ -173,7 +155,7 @@ class KycCaseSerializer(KycRecordSerializer):
         return KycTransitionSerializer(record.transitions.order_by("sequence"), many=True).data
 
 
-class KycRecords(RetrieveModelMixin, ListModelMixin, ApiViewSet):
+class KycRecords(Papers, RetrieveModelMixin, ListModelMixin, ApiViewSet):
     """Identity checks, how far each is, and what is done to them."""
 
     scope_resource = "kyc-records"
