@@ -51,7 +51,7 @@ def compare(
     if not found and not others:
         return _as_wanted(target, noted, asked_at)
     sentence = "; ".join([*map(str, found), *others])
-    if target.state == State.FAILED:
+    if target.state == State.FAILED and not is_back:
         # UponAI refused what we want: somebody has to change that first, and reads why.
         return Compared(noted, sentence, "left")
     is_as_sent = not others and target.applied is not None and of_json(target.applied).same_as(seen)
@@ -76,10 +76,19 @@ def _as_wanted(target: SyncTarget, noted: dict[str, Any], asked_at: datetime) ->
         "drift_since": None,
         "reasserted_at": _recent(target, asked_at),
         "observed": noted["observed"],
+        **_applied(target, noted["observed"], asked_at),
     }
     if all(getattr(target, name) == value for name, value in settled.items()):
         return Compared()
     return Compared(settled | noted)
+
+
+def _applied(target: SyncTarget, seen: dict[str, Any], asked_at: datetime) -> dict[str, Any]:
+    """Where UponAI came to have what is wanted without a push of ours that arrived, it is there all the same."""
+    is_known = target.applied is not None and of_json(target.applied).same_as(of_json(seen))
+    if is_known and target.applied_generation == target.desired_generation:
+        return {}
+    return {"applied": seen, "applied_generation": target.desired_generation, "applied_at": asked_at}
 
 
 def _drifted(

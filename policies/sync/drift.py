@@ -33,7 +33,10 @@ LEASE = timedelta(minutes=2)
 """Taken anew with every page, which takes seconds."""
 TASK = "policies.tasks.check_drift"
 FACTS = ("number_type", "inbound_agents", "outbound_agents", *bindings.WEBHOOKS, "missing_since")
-STATES = ("state", "due_at", "attempts", "error", "drift_since", "reasserted_at", "observed", "verified_at")
+STATES = (
+    *("state", "due_at", "attempts", "error", "drift_since", "reasserted_at", "observed", "verified_at"),
+    *("applied", "applied_generation", "applied_at"),
+)
 
 GIVEN_UP = models.Q(state=SyncTarget.State.DRIFT, due_at=None, reasserted_at__2__isnull=False)
 

@@ -10,9 +10,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import audit
 from accounts.models import AuditEntry
-from policies import holds
+from policies import actions, holds
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
-from policies.sync import bindings, drift, push, schedule
+from policies.sync import bindings, drift, lists, progress, push, schedule
+from policies.sync import connection as to_uponai
 from policies.uponai.client import UponaiClient, UponaiTrouble
 from tests.factories import make_phone_number, make_workspace, moment
 
@@ -236,6 +237,30 @@ def test_new_numbers_are_adopted_and_lost_ones_noted(workspace_at_uponai, uponai
     assert actions_of(BACK) == ["phone_number.missing", "phone_number.came_back"]
 
 
+def test_a_number_refused_while_it_was_lost_gets_what_is_wanted_once_it_is_back(workspace_at_uponai, uponai):
+    PhoneNumber.objects.filter(e164=FRONT).update(missing_since=moment())
+    SyncTarget.objects.filter(pk=target().pk).update(state="failed", due_at=None, error="UponAI does not know it (404).")
+    change(uponai, outbound=["US"])
+
+    [found] = check(workspace_at_uponai).found
+    assert found.outcome == "sent"
+    assert push_all() == [True]
+    assert remote(uponai) == (["CA", "US"], ["CA", "US"])
+
+
+def test_what_uponai_has_after_all_counts_as_applied(workspace_at_uponai, uponai):
+    """Refused, then made so at UponAI by hand: all of the edit is there, and an end of a hold is no foreign change."""
+    policy = target().phone_number.policy
+    actions.edit_country_policy(policy=policy, outbound={"countries": ["US"]}, acting_user=None, now=moment())
+    SyncTarget.objects.filter(pk=target().pk).update(state="failed", due_at=None, error="UponAI answered 400.")
+    change(uponai, outbound=["US"])
+
+    check(workspace_at_uponai)
+
+    assert progress.of_policy(policy.pk).complete
+    assert lists.of_json(target().applied).same_as(lists.of_json(target().observed))
+
+
 def test_agents_that_are_bound_again_are_unbound_again(in_workspace, uponai):
     ours = dict.fromkeys(bindings.WEBHOOKS, bindings.address_of(in_workspace.endpoint))
     agents = [{"agent_id": "agent_a", "weight": 1}]
@@ -301,7 +326,9 @@ def test_one_strange_row_does_not_hide_the_others(workspace_at_uponai, uponai, m
     assert "2 numbers of UponAI's list cannot be read" in UponaiConnection.objects.get().drift_error
 
 
-def test_asks_no_more_often_for_more_numbers(workspace_at_uponai, uponai):
+def test_asks_no_more_often_for_more_numbers(workspace_at_uponai, uponai, monkeypatch):
+    monkeypatch.setattr(to_uponai, "NOTED_EVERY", timedelta(hours=1))  # else it hangs on how fast the machine is
+
     def queries():
         check(workspace_at_uponai)
         with CaptureQueriesContext(connection) as captured:
