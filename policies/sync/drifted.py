@@ -22,6 +22,10 @@ from policies.sync.differences import Difference
 from policies.sync.lists import CountryLists
 
 GONE = "UponAI does not list this number any more, so nothing can be sent to it."
+ON_ITS_WAY = (
+    "What is wanted of this number was changed after UponAI was last looked at, and is on its way there. "
+    "Wait until it has arrived: then there may be nothing to adopt."
+)
 NEVER_SEEN = "What UponAI has for this number was never seen, so there is nothing to adopt."
 WEBHOOK_LEFT = "UponAI goes on asking the webhook that it has now. The console judges these calls no longer."
 AS_WANTED = "When UponAI was last looked at, its lists for this number were as wanted: there is nothing to adopt."
@@ -108,6 +112,8 @@ def adopt(
         number, target = _rows(phone_number)
         if target.observed is None:
             raise Refused.one("phone_number", "never_seen", NEVER_SEEN)
+        if _is_outdated(target):
+            raise Refused.one("phone_number", "on_its_way", ON_ITS_WAY)
         wanted, seen = lists.desired_of(target, now=now), lists.of_json(target.observed)
         found = differences.between(wanted, seen)
         if not found and asking.asks_another(number):
@@ -156,6 +162,12 @@ def _rows(phone_number: PhoneNumber) -> tuple[PhoneNumber, SyncTarget]:
     return target.phone_number, target
 
 
+def _is_outdated(target: SyncTarget) -> bool:
+    """Whether what was seen is older than what is wanted: what differs is then a colleague's edit, and no drift."""
+    is_due = target.state == SyncTarget.State.PENDING and target.due_at is not None
+    return is_due and (target.verified_at is None or target.verified_at < target.desired_at)
+
+
 def _own(number: PhoneNumber, direction: str) -> list[str] | None:
     rules = getattr(number.policy.current_revision, direction)
     return None if rules["mode"] == "unrestricted" else list(rules["countries"])
@@ -179,9 +191,10 @@ def _plain(changes: dict[str, Any]) -> dict[str, Any]:
 
 def _leave_webhooks(number: PhoneNumber, target: SyncTarget, *, acting_user: Acting, now: datetime) -> Edit:
     asking.leave_webhooks(phone_number=number, acting_user=acting_user, now=now)
-    SyncTarget.objects.filter(pk=target.pk).update(
-        state=SyncTarget.State.SYNCED, due_at=None, error="", attempts=0, reasserted_at=[], drift_since=None
-    )
-    return Edit(
-        number, "UponAI goes on asking the webhook that it has now. The console judges these calls no longer.", True
-    )
+    rows, settled = SyncTarget.objects.filter(pk=target.pk), {"reasserted_at": [], "drift_since": None}
+    if target.applied_generation == target.desired_generation:
+        rows.update(state=SyncTarget.State.SYNCED, due_at=None, error="", attempts=0, **settled)
+    else:  # what else is wanted of it has not arrived yet
+        rows.update(state=SyncTarget.State.PENDING, due_at=now, error="", attempts=0, **settled)
+        transaction.on_commit(lambda: bells.ring_push([target.pk]))
+    return Edit(number, WEBHOOK_LEFT, True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from accounts.models import AuditEntry, Workspace
-from policies import holds
+from policies import actions, holds
 from policies.actions import StaleEdit
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
@@ -147,6 +147,29 @@ def test_there_may_be_nothing_to_adopt(number, theirs, code):
 
 def test_what_was_never_seen_cannot_be_adopted(number):
     assert refusal_of(number) == "never_seen"
+
+
+def test_an_edit_on_its_way_is_not_taken_for_drift_and_undone(number):
+    seen(number, state="synced", verified_at=moment() - timedelta(minutes=1))
+    actions.edit_phone_number(phone_number=number, outbound_countries=["US"], acting_user=None, now=moment())
+
+    with pytest.raises(Refused) as refusal:
+        adopt(number)
+
+    assert refusal.value.problems[0].code == "on_its_way"
+    assert own(number) == ["US"]
+
+
+def test_leaving_a_webhook_forgets_nothing_else_that_is_on_its_way(number):
+    PhoneNumber.objects.filter(pk=number.pk).update(asks_console=True, inbound_webhook_url="https://theirs.example/in")
+    seen(number, verified_at=moment())
+    SyncTarget.objects.update(desired_generation=2)
+
+    adopt(number)
+
+    target = fresh(number).sync_target
+    assert (target.state, target.due_at is None) == ("pending", False)
+    assert not fresh(number).asks_console
 
 
 def test_nothing_is_adopted_over_a_colleague_s_edit(number):
