@@ -70,7 +70,7 @@ def _widenings(moves: Iterable[Move], home: str) -> Iterator[tuple[str, Widening
 
 
 def _merged(found: Iterable[tuple[str, Widening]]) -> list[Widening]:
-    """What is the same for several numbers, once."""
+    """What is the same for several numbers, once. Of too many kinds the most exposed are kept: those that ask."""
     kinds: dict[tuple[Any, ...], Widening] = {}
     counts: Counter[tuple[Any, ...]] = Counter()
     for _, one in found:
@@ -79,8 +79,12 @@ def _merged(found: Iterable[tuple[str, Widening]]) -> list[Widening]:
         counts[kind] += 1
     return [
         one if counts[kind] == 1 else replace(one, about=f"{counts[kind]:,} numbers, such as {one.about}")
-        for kind, one in list(kinds.items())[:_MOST_ABOUT]
+        for kind, one in sorted(kinds.items(), key=lambda item: _most_exposed(item[1]))[:_MOST_ABOUT]
     ]
+
+
+def _most_exposed(one: Widening) -> str:
+    return min((*one.tiers.values(), *(other.tier for other in one.others)))
 
 
 def _observing(rows: Iterable[PhoneNumber]) -> list[Move]:
