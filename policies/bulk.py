@@ -105,7 +105,7 @@ def carry_out_approved(given: Mapping[str, Any], *, acting_user: Acting, now: da
 def version_now(given: Mapping[str, Any]) -> str:
     """Changes whenever one of the numbers does."""
     try:
-        return plan_edit(phone_number_ids=given["phone_number_ids"], edit=read(given["wanted"])).fingerprint
+        return _fingerprint(_loaded(given["phone_number_ids"]), read(given["wanted"]))
     except Refused:
         return ""
 
@@ -224,6 +224,8 @@ def _carry_out(plan: Plan, edit: BulkEdit, *, workspace_id: int, acting_user: Ac
     _fork_policies(plan, edit, notes, author=author, now=now)
     if plan.target is not None:
         _follow(plan.assigned, {number.pk: plan.target for number in plan.assigned}, "assign_policy", notes)
+        for found in _rows(plan.assigned):  # somebody has said now what they may do
+            found.update(flagged_since=None)
     if plan.modes:
         _update(plan.modes, "mode", edit.mode, "edit_answering", notes)
     if plan.closed:

@@ -234,6 +234,27 @@ def test_what_opens_something_waits_for_a_second_person(in_workspace, wanted):
     assert changed == [True] * 3
 
 
+def test_the_one_number_that_asks_is_not_lost_among_many_that_do_not(in_workspace):
+    """Each of these numbers gets something else than the others, and only the last one something risky."""
+    ordinary = ["AT", "BE", "CH", "DE", "DK", "ES", "FI", "FR", "IE", "IT", "NL", "NO", "PT", "SE"]
+    for n in range(70):
+        kept = [code for place, code in enumerate(ordinary) if n >> (place % 7) & 1] + ["US"]
+        kept += [] if n == 69 else ["JM"]
+        factories.make_phone_number(in_workspace, f"+1415555{1000 + n}", outbound=kept)
+    wide = factories.make_policy(in_workspace, name="Wide", outbound=[*ordinary, "JM", "US"])
+    Workspace.objects.filter(pk=in_workspace.pk).update(approval_tier="T1")
+
+    with pytest.raises(NeedsApproval):
+        edit(in_workspace, PhoneNumber.objects.all(), policy=wide.pk)
+
+
+def test_following_a_policy_is_a_word_on_flagged_numbers(in_workspace):
+    rows = numbers(in_workspace, 2, flagged_since=factories.moment())
+    edit(in_workspace, rows, policy=factories.make_policy(in_workspace, name="Chosen").pk)
+
+    assert [fresh(row).flagged_since for row in rows] == [None, None]
+
+
 def test_what_only_closes_waits_for_nobody(in_workspace):
     rows = numbers(in_workspace, 2)
     Workspace.objects.filter(pk=in_workspace.pk).update(approval_tier="T3")
