@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -66,8 +66,25 @@ class GateRules(Protocol):
     def owns_number(self, e164: str) -> bool:
         """Whether it is a number of the workspace in scope."""
 
-    def ask_to_loosen(self, from_tier: str, workspace: Workspace, acting_user: Acting, now: datetime) -> None:
-        """Whether a second person has to agree that fewer changes need one. What it raises undoes the change."""
+    def ask_about_settings(
+        self,
+        before: Mapping[str, Any],
+        changes: Mapping[str, Any],
+        workspace: Workspace,
+        acting_user: Acting,
+        now: datetime,
+    ) -> None:
+        """Whether a second person has to agree to settings by which less is asked for. What it raises undoes them."""
+
+    def ask_to_observe_key(
+        self,
+        public_key: PublicKey,
+        before: Mapping[str, Any] | None,
+        changes: Mapping[str, Any],
+        acting_user: Acting,
+        now: datetime,
+    ) -> None:
+        """The same for a key of which nothing is to be enforced; `before` None for one that was just minted."""
 
     def tell(self, workspace_id: int, version: int) -> None:
         """Tells every process of the gate that its snapshot is old."""

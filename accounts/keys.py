@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from accounts import audit, encryption
+from accounts import audit, encryption, gate_rules
 from accounts.audit import Acting
 from accounts.key_input import CHANNELS, EDITABLE, fill
 from accounts.models import PublicKey, Workspace
@@ -52,6 +52,8 @@ def mint_public_key(
         secret = fill(row, facts, captcha_follows=captcha_follows)
         after = _facts(row, secret)
         _save(row, secret=secret, action="public_key.mint", acting_user=acting_user, now=now, after=after)
+        if row.mode == PublicKey.Mode.OBSERVING:
+            gate_rules.of_the_gate().ask_to_observe_key(row, None, facts, acting_user, now)
     return row
 
 
@@ -88,6 +90,9 @@ def edit_public_key(
                 before={name: before[name] for name in changed},
                 after={name: after[name] for name in changed},
             )
+        if "mode" in changed and row.mode == PublicKey.Mode.OBSERVING and row.kind == PublicKey.Kind.GATE_KEY:
+            wanted = {name: value for name, value in changes.items() if name in changed}
+            gate_rules.of_the_gate().ask_to_observe_key(row, before, wanted, acting_user, now)
     return row
 
 

@@ -77,6 +77,7 @@ def change_settings(*, workspace: Workspace, acting_user: Acting, now: datetime,
     unknown = changes.keys() - set(SETTINGS_FIELDS)
     if unknown:
         raise ValueError(f"{min(unknown)} is not a setting of a workspace.")
+    given = changes
     changes = changes | _read_limits(changes) | _read_kyc_settings(changes)
     with taking_turns(workspace.pk):
         workspace.refresh_from_db()
@@ -97,8 +98,7 @@ def change_settings(*, workspace: Workspace, acting_user: Acting, now: datetime,
                 before={name: _shown(before[name]) for name in changed},
                 after={name: _shown(getattr(workspace, name)) for name in changed},
             )
-            if before.get("approval_tier", "") > workspace.approval_tier:
-                gate_rules.of_the_gate().ask_to_loosen(before["approval_tier"], workspace, acting_user, now)
+            gate_rules.of_the_gate().ask_about_settings(before, given, workspace, acting_user, now)
     return workspace
 
 

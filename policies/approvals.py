@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.utils.module_loading import import_string
@@ -20,9 +21,8 @@ from accounts.models import ApiToken, Membership, User, Workspace
 from accounts.scoping import scoped, unscoped
 from accounts.workspaces import taking_turns
 from policies import exposure, widening
-from policies.engine.widenings import Other, Widening
 from policies.models import ProposedChange
-from policies.widening import NeedsApproval, Wish
+from policies.widening import NeedsApproval
 
 __all__ = ["VERBS", "Conflict", "NotEntitled", "Verb", "approve", "awaiting", "propose", "reject", "settle", "withdraw"]
 
@@ -62,9 +62,9 @@ VERBS: Final[Mapping[str, Verb]] = {
     "open_temporarily": Verb("policies.approved_verbs.open_temporarily"),
     "bulk_edit": Verb("policies.bulk.carry_out_approved", "policies.bulk.version_now"),
     "apply_policy_file": Verb("policies.policy_file.applying.carry_out_approved"),
-    "change_approval_tier": Verb(
-        "policies.approved_verbs.change_approval_tier", "policies.approved_verbs.approval_tier"
-    ),
+    "change_settings": Verb("policies.approved_verbs.change_settings", "policies.approved_verbs.version_of_settings"),
+    "mint_public_key": Verb("policies.approved_verbs.mint_public_key"),
+    "edit_public_key": Verb("policies.approved_verbs.edit_public_key", "policies.approved_verbs.version_of_key"),
 }
 """The closed table of what can wait for a second person."""
 
@@ -167,23 +167,11 @@ def settle(*, now: datetime) -> int:
     return settled
 
 
-def ask_to_loosen(from_tier: str, workspace: Workspace, *, acting_user: Acting, now: datetime) -> None:
-    """To ask for less is a widening itself, or one person could do it and then all else. Raises NeedsApproval.
-
-    Where nobody else could ever agree it is done at once, and the audit log says by whom.
-    """
-    person, token = _person(acting_user), _token(acting_user)
-    nobody = ProposedChange(proposed_by=person, proposed_by_token=token.pk if token else None)
-    if not who_could_approve(nobody, now=now):
-        return
-    wish = Wish(
-        "change_approval_tier",
-        about="Fewer changes that need a second person",
-        arguments={"approval_tier": workspace.approval_tier},
-        base_version=from_tier,
-    )
-    loosened = Widening("This workspace", "", {}, (Other("changes that would not wait any more", from_tier),))
-    widening.require(wish, [loosened], acting_user=acting_user, now=now, from_tier=from_tier)
+def could_anybody_approve(acting_user: Acting, *, now: datetime) -> bool:
+    """Whether somebody else could answer what this person or token asks for."""
+    token = _token(acting_user)
+    asked = ProposedChange(proposed_by=_person(acting_user), proposed_by_token=token.pk if token else None)
+    return bool(who_could_approve(asked, now=now))
 
 
 # --- Who may answer ---------------------------------------------------------------------------------
@@ -281,6 +269,8 @@ def _carry_out(row: ProposedChange, *, acting_user: Acting, now: datetime) -> st
             import_string(VERBS[row.verb].carry_out)(row.arguments, acting_user=acting_user, now=now)
     except Refused as refused:
         return f"This cannot be done any more: {refused}"
+    except ValidationError as refused:
+        return f"This cannot be done any more: {' '.join(refused.messages)}"
     except (StaleEdit, models.ObjectDoesNotExist):
         return "What this is about was changed meanwhile; nothing was done."
     return ""

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from accounts import workspaces
+from accounts import keys, workspaces
 from accounts.audit import Acting
-from accounts.models import Workspace
+from accounts.models import PublicKey, Workspace
 from accounts.scoping import current_workspace_id
 from policies import actions, answering, opens
+from policies.loosened import version_of
 from policies.models import CountryPolicy, PhoneNumber
 from policies.wishes import default_version, policy_version
 
@@ -54,9 +55,19 @@ def open_temporarily(given: Arguments, *, acting_user: Acting, now: datetime) ->
     opens.open_temporarily(workspace_id=current_workspace_id(), acting_user=acting_user, now=now, **rest)
 
 
-def change_approval_tier(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
+def change_settings(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
     workspace = Workspace.objects.get(pk=current_workspace_id())
     workspaces.change_settings(workspace=workspace, acting_user=acting_user, now=now, **given)
+
+
+def mint_public_key(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
+    workspace = Workspace.objects.get(pk=current_workspace_id())
+    keys.mint_public_key(workspace=workspace, acting_user=acting_user, now=now, **given["changes"])
+
+
+def edit_public_key(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
+    key = PublicKey.objects.get(pk=given["public_key"])
+    keys.edit_public_key(public_key=key, acting_user=acting_user, now=now, **given["changes"])
 
 
 # --- What the proposer had before them, as it is now -------------------------------------------------
@@ -83,9 +94,14 @@ def version_of_default(given: Arguments) -> str:
     return default_version(rows.filter(is_default=True).first(), policy) if policy else ""
 
 
-def approval_tier(given: Arguments) -> str:
-    found: str = Workspace.objects.values_list("approval_tier", flat=True).get(pk=current_workspace_id())
-    return found
+def version_of_settings(given: Arguments) -> str:
+    workspace = Workspace.objects.get(pk=current_workspace_id())
+    return version_of({name: getattr(workspace, name) for name in given})
+
+
+def version_of_key(given: Arguments) -> str:
+    key = PublicKey.objects.filter(pk=given["public_key"]).first()
+    return version_of({name: getattr(key, name) for name in keys.EDITABLE}) if key else ""
 
 
 def _policy(given: Arguments) -> CountryPolicy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from accounts import gate_rules
 from accounts.audit import Acting
 from accounts.gate_rules import KeyUse, LimitRow
 from accounts.models import PublicKey, Workspace
-from policies import approvals, bells, limit_rows
+from policies import bells, limit_rows, loosened
 from policies.engine.names import Reason, VerdictKind
 from policies.engine.rules import KycRules, MalformedRules
 from policies.limit_input import BadLimits, stored_limits
@@ -60,8 +60,25 @@ class PoliciesGateRules:
     def owns_number(self, e164: str) -> bool:
         return PhoneNumber.objects.filter(e164=e164).exists()
 
-    def ask_to_loosen(self, from_tier: str, workspace: Workspace, acting_user: Acting, now: datetime) -> None:
-        approvals.ask_to_loosen(from_tier, workspace, acting_user=acting_user, now=now)
+    def ask_about_settings(
+        self,
+        before: Mapping[str, Any],
+        changes: Mapping[str, Any],
+        workspace: Workspace,
+        acting_user: Acting,
+        now: datetime,
+    ) -> None:
+        loosened.ask_about_settings(before, changes, workspace, acting_user=acting_user, now=now)
+
+    def ask_to_observe_key(
+        self,
+        public_key: PublicKey,
+        before: Mapping[str, Any] | None,
+        changes: Mapping[str, Any],
+        acting_user: Acting,
+        now: datetime,
+    ) -> None:
+        loosened.ask_to_observe_key(public_key, before, changes, acting_user=acting_user, now=now)
 
     def tell(self, workspace_id: int, version: int) -> None:
         bells.publish_snapshot(workspace_id, version)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
+from django.core.exceptions import ValidationError
 
-from accounts.models import ApiToken, AuditEntry, Workspace
+from accounts import keys, workspaces
+from accounts.models import ApiToken, AuditEntry, PublicKey, Workspace
 from accounts.roles import Role
 from accounts.scoping import scoped
 from accounts.tokens import find_token
@@ -179,6 +182,61 @@ def test_every_verb_that_opens_something_asks(careful, now):
     assert Open.objects.get().value == "NG"
     assert outbound("New") == ["NG"]
     assert policy("Wide").is_default
+
+
+def test_another_home_country_asks_for_all_of_the_settings_it_came_with(careful, now):
+    anna, ben = make_member(careful), make_member(careful)
+    wanted = {"home_country": "NG", "name": "Lagos", "agent_minute_price": Decimal("0.25")}
+
+    row = asked(workspaces.change_settings, workspace=careful, acting_user=anna, now=now, **wanted)
+
+    assert str(Workspace.objects.get(pk=careful.pk).home_country) == "US"
+    approvals.approve(proposal=row, acting_user=ben, now=now)
+    stored = Workspace.objects.get(pk=careful.pk)
+    assert (str(stored.home_country), stored.name, stored.agent_minute_price) == ("NG", "Lagos", Decimal("0.25"))
+    stale = asked(workspaces.change_settings, workspace=stored, acting_user=anna, now=now, approval_tier="")
+    workspaces.change_settings(workspace=stored, acting_user=ben, now=now, approval_tier="T3")
+    assert approvals.settle(now=now) == 1
+    stale.refresh_from_db()
+    assert stale.state == State.STALE
+
+
+def test_a_key_that_is_only_observed_waits_and_no_secret_is_kept_meanwhile(careful, now):
+    anna, ben = make_member(careful), make_member(careful)
+    facts = {"name": "site", "domains": ["example.com"], "channels": ["phone_call"]}
+    key = keys.mint_public_key(workspace=careful, acting_user=anna, now=now, **facts)
+    captcha = {"captcha": "turnstile", "captcha_site_key": "site-key", "captcha_secret": "never keep this"}
+
+    edited = asked(keys.edit_public_key, public_key=key, acting_user=anna, now=now, mode="observing", agent="agent_a")
+    minted = asked(
+        keys.mint_public_key, workspace=careful, acting_user=anna, now=now, **facts | {"name": "b", "mode": "observing"}
+    )
+    with pytest.raises(ValidationError) as refusal:
+        keys.edit_public_key(public_key=key, acting_user=anna, now=now, mode="observing", **captcha)
+    assert list(refusal.value.message_dict) == ["captcha_secret"]
+    assert [(row.name, row.mode) for row in PublicKey.objects.all()] == [("site", "enforcing")]
+
+    for row in (edited, minted):
+        approvals.approve(proposal=row, acting_user=ben, now=now)
+    found = {row.name: (row.mode, row.agent) for row in PublicKey.objects.all()}
+    assert found == {"site": ("observing", "agent_a"), "b": ("observing", "")}
+    keys.edit_public_key(public_key=key, acting_user=anna, now=now, mode="enforcing")
+    overtaken = asked(
+        keys.edit_public_key, public_key=key, acting_user=anna, now=now, mode="observing", agent="agent_b"
+    )
+    keys.edit_public_key(public_key=key, acting_user=ben, now=now, agent="agent_c")
+    with pytest.raises(approvals.Conflict):
+        approvals.approve(proposal=overtaken, acting_user=ben, now=now)
+
+
+def test_what_is_refused_by_now_is_said_and_nothing_breaks(careful, now):
+    anna, ben = make_member(careful), make_member(careful)
+    facts = {"name": "site", "domains": ["example.com"], "channels": ["phone_call"]}
+    row = asked(keys.mint_public_key, workspace=careful, acting_user=anna, now=now, mode="observing", **facts)
+    keys.mint_public_key(workspace=careful, acting_user=anna, now=now, **facts)
+
+    with pytest.raises(approvals.Conflict, match="already"):
+        approvals.approve(proposal=row, acting_user=ben, now=now)
 
 
 def test_nobody_agrees_with_themselves_nor_by_a_token_of_theirs(careful, now):

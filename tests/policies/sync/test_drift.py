@@ -239,7 +239,9 @@ def test_new_numbers_are_adopted_and_lost_ones_noted(workspace_at_uponai, uponai
 
 def test_a_number_refused_while_it_was_lost_gets_what_is_wanted_once_it_is_back(workspace_at_uponai, uponai):
     PhoneNumber.objects.filter(e164=FRONT).update(missing_since=moment())
-    SyncTarget.objects.filter(pk=target().pk).update(state="failed", due_at=None, error="UponAI does not know it (404).")
+    SyncTarget.objects.filter(pk=target().pk).update(
+        state="failed", due_at=None, error="UponAI does not know it (404)."
+    )
     change(uponai, outbound=["US"])
 
     [found] = check(workspace_at_uponai).found
