@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import models
 
-from accounts import audit, workspaces
+from accounts import audit
 from accounts.audit import Acting
 from accounts.countries import name_of
 from accounts.models import UponaiKey, Workspace
@@ -371,8 +371,5 @@ def connection_of(workspace_id: int) -> UponaiConnection:
 
 
 def has_key(workspace_id: int) -> bool:
-    try:
-        workspaces.uponai_key(workspace_id)
-    except workspaces.NoUponaiKey:
-        return False
-    return True
+    with scoped(workspace_id):
+        return bool(UponaiKey.objects.filter(verifies_until=None).exists())

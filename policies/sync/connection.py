@@ -21,6 +21,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from accounts import workspaces
+from accounts.encryption import CannotOpen
 from accounts.models import UponaiKey, Workspace
 from accounts.scoping import scoped, unscoped
 from policies import bells
@@ -62,6 +63,10 @@ SENTENCES = {
     Standing.NO_KEY: "This workspace has no UponAI key. Add one in the workspace's settings.",
     Standing.DISCONNECTED: "This workspace is disconnected from UponAI.",
 }
+UNREADABLE_KEY = (
+    "The workspace's UponAI key cannot be read: ENCRYPTION_KEYS lacks the key that it is kept under. "
+    "Bring that back, or add the UponAI key anew in the workspace's settings."
+)
 BUSY = "The workspace's budget of requests to UponAI is spent for the moment."
 
 
@@ -85,7 +90,7 @@ def client(workspace_id: int, *, clock: Clock = timezone.now) -> Iterator[Uponai
             raise Waiting(SENTENCES[Standing.NO_KEY])
         line = _Line(workspace_id, key.pk, clock)
         line.require_open()
-        yield _PacedClient(line, workspaces.opened(key))
+        yield _PacedClient(line, _text_of(key))
 
 
 def of(workspace_id: int) -> UponaiConnection:
@@ -161,6 +166,14 @@ def _newest_key(workspace_id: int) -> UponaiKey | None:
     rows = UponaiKey.objects.filter(workspace_id=workspace_id, verifies_until=None)
     newest: UponaiKey | None = rows.order_by("-created_at").first()
     return newest
+
+
+def _text_of(key: UponaiKey) -> str:
+    try:
+        return workspaces.opened(key)
+    except CannotOpen:
+        time.sleep(TURNED_AWAY_SECONDS)  # its rows stay due: else they would be tried in a circle
+        raise Waiting(UNREADABLE_KEY) from None
 
 
 def _standing(row: UponaiConnection, key: uuid.UUID, now: datetime) -> Standing:

@@ -74,7 +74,8 @@ def import_numbers(*, workspace: Workspace, acting_user: Acting, now: datetime) 
         shared = [(known[number.phone_number], number) for number in numbers if number.phone_number in known]
         back = sum(row.missing_since is not None for row, _ in shared)
         changed = sum([refresh(row, number, now=now) for row, number in shared])
-        missing = mark_gone([e164 for e164 in known if e164 not in there], now=now)
+        # What somebody else brought since we asked is not in our list, and there all the same.
+        missing = mark_gone([e164 for e164 in known if e164 not in there and known[e164].imported_at <= now], now=now)
         report = ImportReport(len(numbers), len(adopted), changed, missing, back, len(adopted.flagged))
         _tell(workspace, report, acting_user=acting_user, now=now)
     return report

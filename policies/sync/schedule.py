@@ -161,6 +161,7 @@ def _work_here(desk: Desk, *, clock: Callable[[], datetime], ends_at: float) -> 
         except Exception:
             # One number's trouble must not end the round; its lease ends by itself.
             logger.exception("The push of row %s broke off.", row[0])
+            time.sleep(connection.TURNED_AWAY_SECONDS)  # it may be due still, and be tried in a circle
         finally:
             desk.give_back(*row)
 

@@ -93,9 +93,12 @@ class UponaiClient:
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise UponaiTrouble("UponAI's list of phone numbers is not in the agreed form.")
             yield page["items"]
-            if not page.get("has_more") or not page.get("pagination_key"):
+            following = page.get("pagination_key")
+            if not page.get("has_more") or not following:
                 return
-            parameters["pagination_key"] = page["pagination_key"]
+            if following == parameters.get("pagination_key"):
+                raise UponaiTrouble("UponAI's list of phone numbers has no end: the same page is named again.")
+            parameters["pagination_key"] = following
 
     def get_account(self) -> dict[str, Any]:
         """Whose key it is. Raises UponaiTrouble."""

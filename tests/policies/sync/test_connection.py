@@ -8,10 +8,13 @@ import pytest
 from django.db import connection as database
 
 from accounts import workspaces
+from accounts.models import UponaiKey
 from accounts.scoping import scoped
+from policies import connecting
 from policies.models import SyncTarget, UponaiConnection
 from policies.sync import connection, push, schedule
 from policies.sync.connection import Standing, Waiting
+from policies.uponai.client import UponaiClient
 from tests.factories import make_phone_number, make_workspace, moment
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +55,29 @@ def test_asks_nothing_after_failures_in_a_row_and_nobody_pays_for_it(numbers, pr
     assert not SyncTarget.objects.filter(due_at=None).exists()
     assert "tried again by itself" in SyncTarget.objects.first().error
     assert connection.standing(workspace.pk, now=now).standing is Standing.BLOCKED
+
+
+def test_a_key_that_cannot_be_read_is_said_and_nobody_goes_round_in_circles(numbers, provider, monkeypatch):
+    workspace = numbers[0].workspace
+    UponaiKey.objects.update(sealed="v1.broken")
+    monkeypatch.setattr(connection, "TURNED_AWAY_SECONDS", 0.05)
+    monkeypatch.setattr(schedule, "WORKING_SECONDS", 0.3)
+    tried = []
+    monkeypatch.setattr(push, "push", lambda pk, *, clock, do=push.push: tried.append(do(pk, clock=clock)))
+
+    schedule.work(schedule.Desk(4), clock=moment)
+
+    assert 1 <= len(tried) < 20
+    assert "ENCRYPTION_KEYS" in SyncTarget.objects.exclude(error="").first().error
+    assert connecting.has_key(workspace.pk)
+
+
+def test_a_list_without_an_end_is_not_read_for_ever(in_workspace, provider, monkeypatch):
+    page = {"items": [], "has_more": True, "pagination_key": "again"}
+    monkeypatch.setattr(UponaiClient, "_ask", lambda *_, **__: page)
+
+    with pytest.raises(connection.UponaiTrouble, match="no end"), UponaiClient("key_sandbox") as client:
+        list(client.list_phone_numbers())
 
 
 def test_an_answer_between_failures_keeps_the_breaker_closed(in_workspace, provider):

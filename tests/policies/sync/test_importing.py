@@ -9,7 +9,7 @@ from policies.models import PhoneNumber
 from policies.sync import push
 from policies.sync.importing import import_numbers, preview_import
 from policies.uponai.client import UponaiTrouble
-from tests.factories import moment
+from tests.factories import make_phone_number, moment
 
 pytestmark = pytest.mark.django_db
 
@@ -240,3 +240,12 @@ def test_a_thousand_numbers_take_as_many_queries_as_ten(in_workspace, uponai, dj
 
     with django_assert_max_num_queries(120):
         assert _import(in_workspace).added == 1000
+
+
+def test_what_somebody_else_brought_while_uponai_was_read_is_not_gone(stocked):
+    asked_at = moment()
+    make_phone_number(stocked, "+14155550102", imported_at=moment())
+
+    report = import_numbers(workspace=stocked, acting_user=None, now=asked_at)
+
+    assert report.missing == 0
