@@ -128,10 +128,17 @@ def approved() -> Iterator[None]:
 
 
 def between(
-    about: str, before: Mapping[str, Mapping[str, Any]] | None, after: Mapping[str, Mapping[str, Any]]
+    about: str,
+    before: Mapping[str, Mapping[str, Any]] | None,
+    after: Mapping[str, Mapping[str, Any]],
+    *,
+    home_country: str = "",
 ) -> list[Widening]:
-    """What the rules of both directions newly let through: {"inbound": …, "outbound": …} as in a revision."""
-    home = _home_country()
+    """What the rules of both directions newly let through: {"inbound": …, "outbound": …} as in a revision.
+
+    `home_country`: the workspace's, from who asks about many.
+    """
+    home = home_country or _home_country()
     found = (
         engine.between(
             before[name] if before else None, after[name], about=about, direction=name.value, home_country=home

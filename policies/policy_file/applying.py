@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from policies.policy_file.difference import KeyChange, Plan, PolicyChange, plan
 from policies.policy_file.fingerprint import Moved
 from policies.policy_file.problems import BadPolicyFile, FileProblem
 from policies.policy_file.reading import Source, read_object
-from policies.widening import Wish
+from policies.widening import Widening, Wish
 
 ORIGIN = "policy file"
 
@@ -59,9 +59,7 @@ def carry_through(*, workspace: Workspace, source: Source, made_of: Any, acting_
             wish = _wish(source, found)
             with widening.together(wish, acting_user=acting_user, now=now):
                 _change(found, acting_user=acting_user, now=now)
-                for move in found.assignments:
-                    opened = widening.between(words.numbers(move.phone_numbers), move.rules_before, move.rules_after)
-                    widening.require(wish, opened, acting_user=acting_user, now=now)
+                widening.require(wish, _opened(found), acting_user=acting_user, now=now)
         except Refused as refused:
             raise _as_problems(refused) from None
         except ValidationError as refused:
@@ -91,6 +89,13 @@ def _wish(source: Source, found: Plan) -> Wish:
         base_version=found.fingerprint,
         reason=" ".join(dict.fromkeys(change.reason for change in found.policies if change.reason)),
     )
+
+
+def _opened(found: Plan) -> Iterator[Widening]:
+    """By numbers that are to follow another policy, whatever that one said before this file."""
+    for move in found.assignments:
+        about = words.numbers(move.phone_numbers)
+        yield from widening.between(about, move.rules_before, move.rules_after, home_country=found.home_country)
 
 
 def _change(found: Plan, *, acting_user: Acting, now: datetime) -> None:
