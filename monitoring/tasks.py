@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.models import Workspace
-from monitoring.ingest import blocked_calls, inbox, parties, rollups
+from monitoring.ingest import blocked_calls, concurrency, inbox, parties, pull, rollups
 
 logger = logging.getLogger(__name__)
 
@@ -66,4 +66,30 @@ def forget_events(**_: Any) -> None:
 @shared_task(name="monitoring.tasks.forget_minutes")
 def forget_minutes(**_: Any) -> None:
     while rollups.forget_minutes(now=timezone.now()):
+        pass
+
+
+@shared_task(name="monitoring.tasks.sweep_pulls")
+def sweep_pulls(**_: Any) -> None:
+    pull.sweep(now=timezone.now())
+
+
+@shared_task(name=pull.TASK)
+def pull_conversations(workspace_id: int, kind: str, **_: Any) -> None:
+    pull.pull_if_due(workspace_id, kind, clock=timezone.now)
+
+
+@shared_task(name="monitoring.tasks.sweep_concurrency")
+def sweep_concurrency(**_: Any) -> None:
+    concurrency.sweep(now=timezone.now())
+
+
+@shared_task(name=concurrency.TASK)
+def sample_concurrency(workspace_id: int, **_: Any) -> None:
+    concurrency.sample(workspace_id, clock=timezone.now)
+
+
+@shared_task(name="monitoring.tasks.forget_samples")
+def forget_samples(**_: Any) -> None:
+    while concurrency.forget_old(now=timezone.now()):
         pass

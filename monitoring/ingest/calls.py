@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from accounts.scoping import current_workspace_id
-from monitoring.ingest import bulk, fold, rollups
+from monitoring.ingest import bulk, fold, gating, rollups
 from monitoring.models import Call
 from policies.engine.types import Attempt, Channel, Direction
 from policies.gate import inbound_judge, settlement
@@ -51,6 +51,7 @@ def write(
     rows = [_row({**change.before, **change.after}, change.reference, now) for change in changes if _is_later(change)]
     bulk.replace(Call, _WRITTEN, unique=("workspace_id", "call_reference"), changed=CHANGED, rows=rows)
     settlement.settle(current_workspace_id(), [_conversation(change, now) for change in changes], now=now)
+    gating.mark(changes, now=now)
     _leave_hours(changes, now=now)
     return changes
 

@@ -51,6 +51,7 @@ _LENGTHS: Final = {
     "agent": 80,
     "status": 20,
     "disconnection_reason": 60,
+    "batch_reference": 120,
 }
 _EARLIEST_MS: Final = 946_684_800_000  # the year 2000
 _LATEST_MS: Final = 4_102_444_800_000  # the year 2100
@@ -85,6 +86,8 @@ class Event:
     received_at: datetime
     facts: Mapping[str, Any] = field(default_factory=dict)
     decision_id: UUID | None = None
+    batch_reference: str = ""
+    has_carrier: bool = False
 
 
 def read(name: str, details: Mapping[str, Any], *, received_at: datetime) -> Event:
@@ -104,7 +107,14 @@ def read(name: str, details: Mapping[str, Any], *, received_at: datetime) -> Eve
         "cost_cents": _cents(details.get("chat_cost" if is_chat else "call_cost")),
     }
     told = {column: value for column, value in facts.items() if value is not None}
-    return Event(RANKS[name], received_at, told | _numbers(details, facts["direction"]), _decision_id(details))
+    return Event(
+        RANKS[name],
+        received_at,
+        told | _numbers(details, facts["direction"]),
+        _decision_id(details),
+        batch_reference=_text("batch_reference", details.get("batch_call_id")) or "",
+        has_carrier=bool(details.get("telephony_identifier")),
+    )
 
 
 def fold(row: Mapping[str, Any] | None, event: Event) -> dict[str, Any]:

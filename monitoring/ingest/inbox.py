@@ -22,7 +22,7 @@ from django.db import connection, models, transaction
 
 from accounts import encryption
 from accounts.scoping import current_workspace_id, scoped, unscoped
-from monitoring.ingest import calls, fold
+from monitoring.ingest import agents, calls, fold
 from monitoring.models import WebhookEvent
 from policies import bells
 from policies.gate import transfers
@@ -278,7 +278,7 @@ def _apply(lease: Lease, readable: Sequence[tuple[Leased, Readable]], *, now: da
                 # What was judged stays judged: a replay years later would judge by another policy.
                 transfers.judge(current_workspace_id(), event, now=now)
         if of_call:
-            calls.write(of_call, now=now)
+            agents.note_events(calls.write(of_call, now=now))
 
 
 def _done(lease: Lease, rows: Sequence[Leased], *, now: datetime) -> set[int]:

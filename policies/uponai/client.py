@@ -112,16 +112,23 @@ class UponaiClient:
 
     def list_running_calls(self) -> Iterator[dict[str, Any]]:
         """All calls that are going on now, page by page. Raises UponaiTrouble."""
-        body: dict[str, Any] = {
-            "filter_criteria": {"call_status": {"type": "enum", "op": "in", "value": ["ongoing"]}},
-            "limit": PAGE_SIZE,
-        }
+        running = {"call_status": {"type": "enum", "op": "in", "value": ["ongoing"]}}
+        return chain.from_iterable(self.pages("/v3/list-calls", running, sort_order="descending"))
+
+    def pages(
+        self, path: str, criteria: dict[str, Any], *, limit: int = PAGE_SIZE, sort_order: str = "ascending"
+    ) -> Iterator[list[Any]]:
+        """Everything that meets the criteria, page by page: each is asked for when it is wanted."""
+        body: dict[str, Any] = {"filter_criteria": criteria, "limit": limit, "sort_order": sort_order}
         while True:
-            page = self._page("/v3/list-calls", body)
-            yield from page["items"]
+            page = self._page(path, body)
+            yield page["items"]
             if not page.get("has_more") or not page.get("pagination_key"):
                 return
             body["pagination_key"] = page["pagination_key"]
+
+    def get_concurrency(self) -> dict[str, Any]:
+        return self._object(self._ask("GET", "/get-concurrency"))
 
     def list_calls(self, criteria: dict[str, Any]) -> list[Any]:
         """The newest calls that meet the criteria, one page of them. Raises UponaiTrouble."""
