@@ -135,6 +135,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('calls', 'Calls'), ('chats', 'Chats')], max_length=5)),
                 ('read_until', models.DateTimeField(help_text='All that began before is known.', null=True)),
+                ('history_from', models.DateTimeField(help_text='How far back `import_calls` has read.', null=True)),
                 ('due_at', models.DateTimeField(null=True)),
                 ('lease_until', models.DateTimeField(null=True)),
                 ('lease_token', models.UUIDField(null=True)),

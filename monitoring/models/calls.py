@@ -159,6 +159,7 @@ class PullProgress(WorkspaceModel):
 
     kind = models.CharField(max_length=5, choices=Kind.choices)
     read_until = models.DateTimeField(null=True, help_text="All that began before is known.")
+    history_from = models.DateTimeField(null=True, help_text="How far back `import_calls` has read.")
     due_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
