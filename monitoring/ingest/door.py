@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -11,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.encryption import CannotOpen
 from monitoring.ingest import inbox
-from policies.gate import door
+from policies.gate import chaining, door
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,22 @@ def events(request: HttpRequest, endpoint: str) -> HttpResponse:
     """Takes in an event. Any answer but 2xx makes UponAI send it again, so that is for events not kept."""
     try:
         admitted = door.admit(request, endpoint, largest_body_bytes=LARGEST_BODY_BYTES, recheck=True)
-        inbox.receive(admitted.loaded.workspace_id, admitted.body, now=timezone.now())
+        inbox.receive(admitted.loaded.workspace_id, admitted.body, now=timezone.now(), signature=_signature(request))
     except door.TurnedAway as refusal:
         return refusal.response
     except (DatabaseError, CannotOpen) as trouble:
         logger.error("An event could not be kept (%s); UponAI was told so.", trouble)
         return door.answer(NOT_KEPT, status=503)
     return HttpResponse(status=204)
+
+
+def _signature(request: HttpRequest) -> str | None:
+    """As it came, for those who get the event from us; None where we got it from a console, which told them itself."""
+    if f"HTTP_{_variable(chaining.MARK)}" in request.META:
+        return None
+    variables = (f"HTTP_{_variable(name)}" for name in settings.UPONAI_SIGNATURE_HEADERS)
+    return next((request.META[name] for name in variables if name in request.META), "")
+
+
+def _variable(header: str) -> str:
+    return header.upper().replace("-", "_")

@@ -22,6 +22,7 @@ from django.db import connection, models, transaction
 
 from accounts import encryption
 from accounts.scoping import current_workspace_id, scoped, unscoped
+from monitoring import relays, uponai_alerts
 from monitoring.ingest import agents, calls, fold
 from monitoring.models import WebhookEvent
 from policies import bells
@@ -65,8 +66,11 @@ class Identity:
 # --- Receiving ------------------------------------------------------------------------------------
 
 
-def receive(workspace_id: int, body: bytes, *, now: datetime) -> None:
-    """Keeps a genuine event, once, and rings for its processing. Raises DatabaseError, CannotOpen."""
+def receive(workspace_id: int, body: bytes, *, now: datetime, signature: str | None = None) -> None:
+    """Keeps a genuine event, once, and rings for its processing. Raises DatabaseError, CannotOpen.
+
+    `signature`: UponAI's, for the relays that are to get the event as well; None for one that is for us alone.
+    """
     identity = identify(body)
     row = WebhookEvent(
         workspace_id=workspace_id,
@@ -78,7 +82,12 @@ def receive(workspace_id: int, body: bytes, *, now: datetime) -> None:
         due_at=now,
     )
     with scoped(workspace_id):
-        WebhookEvent.objects.bulk_create([row], ignore_conflicts=True)
+        if signature is None or not relays.active(workspace_id):
+            WebhookEvent.objects.bulk_create([row], ignore_conflicts=True)
+        else:
+            with transaction.atomic():
+                WebhookEvent.objects.bulk_create([row], ignore_conflicts=True)
+                relays.schedule(workspace_id, identity.event_key, signature=signature, now=now)
     transaction.on_commit(lambda: ring(workspace_id))
 
 
@@ -241,7 +250,7 @@ def _with_bodies(lease: Lease) -> Iterator[tuple[Any, ...]]:
         yield from rows.order_by("id").values_list(*Leased._fields, "sealed_body")
 
 
-Readable = fold.Event | transfers.Transfer | None
+Readable = fold.Event | transfers.Transfer | uponai_alerts.UponaiAlert | None
 
 
 def _read(row: Leased, sealed: str) -> Readable:
@@ -253,6 +262,8 @@ def _read(row: Leased, sealed: str) -> Readable:
         raise Unusable("The body is not a JSON object.")
     if row.event == transfers.EVENT:
         return transfers.read(payload)
+    if row.event == uponai_alerts.EVENT:
+        return uponai_alerts.UponaiAlert(payload)
     if row.event not in fold.RANKS:
         if row.event not in WITHOUT_EFFECT:
             logger.info("An event of the unknown kind %r was kept.", row.event)
@@ -274,6 +285,8 @@ def _apply(lease: Lease, readable: Sequence[tuple[Leased, Readable]], *, now: da
                 continue
             if isinstance(event, fold.Event):
                 of_call[row.call_reference].append(event)
+            elif isinstance(event, uponai_alerts.UponaiAlert):
+                uponai_alerts.note(current_workspace_id(), event, now=now)
             elif event is not None and row.processed_at is None:
                 # What was judged stays judged: a replay years later would judge by another policy.
                 transfers.judge(current_workspace_id(), event, now=now)
