@@ -38,6 +38,7 @@ RESOURCES = [
     "exposure",
     "gate",
     "holds",
+    "known-senders",
     "kyc-records",
     "kyc-webhooks",
     "opens",

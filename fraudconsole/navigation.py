@@ -36,6 +36,8 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "monitoring.view_alert",
             ),
             ("Digests", "summarize", "admin:monitoring_digest_changelist", "", "monitoring.view_digest"),
+            ("Ungated traffic", "key_off", "ungated-page", "", "monitoring.view_call"),
+            ("Agents", "smart_toy", "admin:monitoring_agentseen_changelist", "", "monitoring.view_agentseen"),
             ("Exposure", "local_fire_department", "exposure-page", "", "policies.view_countrypolicy"),
             ("Test a call", "science", "admin:policies_decision_test_call", "", "policies.view_decision"),
         ),

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.api.problems_page import ProblemsPage
 from fraudconsole import health
+from monitoring.admin import ungated_page
 from policies.admin import exposure_page
 
 api_v1 = [
@@ -20,6 +21,7 @@ urlpatterns = [
     path("", include("accounts.kyc.urls")),
     path("admin/", include("monitoring.dashboards.urls")),
     path("admin/exposure/", admin.site.admin_view(exposure_page.view), name="exposure-page"),
+    path("admin/ungated/", admin.site.admin_view(ungated_page.view), name="ungated-page"),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api_v1, "api"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

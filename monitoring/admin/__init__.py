@@ -1,3 +1,3 @@
 """The console's pages about what happened."""
 
-from monitoring.admin import calls, events  # noqa: F401
+from monitoring.admin import agents, calls, events, known_senders  # noqa: F401

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db import models
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -19,12 +22,22 @@ class TextOrNull(serializers.CharField):
         return value or None
 
 
+class ChoiceOrNull(serializers.ChoiceField):
+    def __init__(self, choices: type[models.TextChoices], **kwargs: Any) -> None:
+        super().__init__(choices=choices.choices, allow_null=True, **kwargs)
+
+    def to_representation(self, value: str) -> str | None:
+        return value or None
+
+
 class CallSerializer(serializers.ModelSerializer):
     peer = TextOrNull(help_text="The other side.")
     country = TextOrNull()
     agent = TextOrNull()
     public_key = TextOrNull()
     disconnection_reason = TextOrNull(help_text="As UponAI says it.")
+    gating = ChoiceOrNull(Call.Gating, help_text="Null: not the gate's to say, or from before it was here.")
+    way_around = ChoiceOrNull(Call.WayAround, help_text="What an ungated one probably was.")
     cost_usd = serializers.SerializerMethodField(help_text="What UponAI charged, in US dollars.")
 
     class Meta:
@@ -46,6 +59,10 @@ class CallSerializer(serializers.ModelSerializer):
             "duration_ms",
             "cost_usd",
             "decision_id",
+            "gating",
+            "way_around",
+            "told_by",
+            "undecided",
         )
 
     def get_cost_usd(self, call: Call) -> float:
@@ -67,6 +84,10 @@ class Calls(ListModelMixin, ApiViewSet):
         phone_number=PhoneNumberText(label="The workspace's own number."),
         peer=PhoneNumberText(label="The other side."),
         status=filters.CharFilter(),
+        gating=one_of(Call.Gating),
+        way_around=one_of(Call.WayAround),
+        told_by=one_of(Call.ToldBy),
+        undecided=filters.BooleanFilter(),
         **period("started_at"),
     )
     cursor_ordering = ("-started_at", "-id")

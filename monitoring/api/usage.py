@@ -1,4 +1,4 @@
-"""REST for usage: calls, minutes and cost from the hourly rollups, summed by one thing."""
+"""REST for usage: calls, minutes and cost from the hourly rollups, summed by one thing; and how many ran at once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from rest_framework.response import Response
 from accounts.api.inputs import InstantField
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiView
+from monitoring.ingest import concurrency
 from monitoring.models import UsageBucket
 
-UNITS = {"calls": "calls", "minutes": "minutes", "cost": "usd"}
-NOT_MEASURED = "concurrency"
+CONCURRENCY = "concurrency"
+UNITS = {"calls": "calls", "minutes": "minutes", "cost": "usd", CONCURRENCY: "calls at once"}
+STEPS_OF_CONCURRENCY = ("hour", "day")
 GROUPS = ("hour", "day", "country", "reason", "direction", "channel")
 DEFAULT_SPAN = timedelta(days=30)
 LONGEST_SPANS = {"hour": timedelta(days=93), "day": timedelta(days=3 * 366)}
@@ -34,7 +36,7 @@ UsageQuery: Any = type(
     "UsageQuery",
     (forms.Form,),
     {
-        "metric": forms.ChoiceField(choices=[(name, name) for name in (*UNITS, NOT_MEASURED)]),
+        "metric": forms.ChoiceField(choices=[(name, name) for name in UNITS]),
         "by": forms.ChoiceField(choices=[(name, name) for name in GROUPS], required=False),
         "from": InstantField(required=False),
         "to": InstantField(required=False),
@@ -51,7 +53,7 @@ class UsagePointSerializer(serializers.Serializer):
 
 
 class UsageSerializer(serializers.Serializer):
-    """Hours and days in which nothing happened are left out."""
+    """Hours and days in which nothing happened are left out. Of concurrency, values and total are the most at once."""
 
     metric = serializers.CharField()
     by = serializers.CharField()
@@ -83,8 +85,12 @@ class Usage(ApiView):
         """What was used, counted by whole hours."""
         query = self._query(request)
         zone = zoneinfo.ZoneInfo(self.token.workspace.time_zone)
-        series = _series(query, zone)
-        total = round(sum(point["value"] for point in series), 4)
+        if query["metric"] == CONCURRENCY:
+            series = _concurrency(query, zone)
+            total = max((point["value"] for point in series), default=0)
+        else:
+            series = _series(query, zone)
+            total = round(sum(point["value"] for point in series), 4)
         summary = {**query, "unit": UNITS[query["metric"]], "total": total, "series": series}
         return Response(UsageSerializer(summary).data)
 
@@ -94,8 +100,9 @@ class Usage(ApiView):
             raise forms.ValidationError(form.errors.as_data())
         given = form.cleaned_data
         metric, by = given["metric"], given["by"] or "day"
-        if metric == NOT_MEASURED:
-            raise Unprocessable.one("metric", "not_measured", "How many calls run at once is not measured yet.")
+        if metric == CONCURRENCY and by not in STEPS_OF_CONCURRENCY:
+            detail = "UponAI tells only how many calls run in all. Ask by hour or by day."
+            raise Unprocessable.one("by", "conflict", detail)
         if by == "reason" and metric != "calls":
             detail = f"Only blocked attempts have a reason, and they have no {metric}. Ask for metric=calls."
             raise Unprocessable.one("by", "conflict", detail)
@@ -112,6 +119,11 @@ class Usage(ApiView):
 def _before(end: datetime, span: timedelta) -> datetime:
     first = datetime.min.replace(tzinfo=UTC)
     return end - span if end - first > span else first
+
+
+def _concurrency(query: dict[str, Any], zone: zoneinfo.ZoneInfo) -> list[dict[str, Any]]:
+    points = concurrency.series(query["from"], query["to"], step=query["by"], zone=zone)
+    return [_point(point.at.date() if query["by"] == "day" else point.at, float(point.running)) for point in points]
 
 
 def _series(query: dict[str, Any], zone: zoneinfo.ZoneInfo) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ WEBSITE_KEY = "public_key_of_the_website"
 def gate(uponai):  # noqa: F811
     uponai.put("settings", call_seconds=60, join_web_calls=True)
     uponai.add_number(OURS)
-    workspace = make_workspace()
+    workspace = make_workspace(requests_per_second=1000)
     make_phone_number(workspace, OURS, outbound=["US", "GB"], number_type="retell-twilio")
     return Gate(workspace)
 
@@ -41,7 +41,7 @@ def _seen(workspace, reference):
         call = call_of(workspace, reference)
         return call if call and call.gating else None
 
-    return wait_for(look, seconds=10)
+    return wait_for(look, seconds=20)
 
 
 def _what(call):

@@ -57,6 +57,10 @@ def test_shows_a_call(workspace):
         "duration_ms": 61000,
         "cost_usd": 0.125,
         "decision_id": None,
+        "gating": None,
+        "way_around": None,
+        "told_by": "webhook",
+        "undecided": False,
     }
     assert client.get(CALLS).json()["results"] == [shown]
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from accounts.scoping import scoped
-from monitoring.models import UsageBucket
+from monitoring.models import ConcurrencySample, UsageBucket
 from tests.factories import make_workspace
 from tests.rest import assert_problem, client_of
 
@@ -123,7 +123,7 @@ def test_answers_the_last_30_days_by_day_when_nothing_is_said(workspace):
     [
         ("", "metric", "required"),
         ("metric=steps", "metric", "invalid_choice"),
-        ("metric=concurrency", "metric", "not_measured"),
+        ("metric=concurrency&by=country", "by", "conflict"),
         ("metric=calls&by=mood", "by", "invalid_choice"),
         ("metric=cost&by=reason", "by", "conflict"),
         ("metric=calls&from=soon", "from", "invalid"),
@@ -140,10 +140,24 @@ def test_refuses_what_it_cannot_answer(workspace, query, field, code):
     assert problem["errors"][0]["code"] == code
 
 
-def test_says_that_concurrency_is_not_measured(workspace):
-    problem = client_of(workspace).get(f"{USAGE}?metric=concurrency").json()
+def test_shows_the_most_that_ran_at_once(workspace):
+    samples = [(0, 3, 1), (20, 7, 2), (40, None, 5), (70, None, 4), (24 * 60, 2, 2)]
+    with scoped(workspace.pk):
+        for minutes, running, ours in samples:
+            at = datetime(2026, 11, 2, 12, tzinfo=UTC) + timedelta(minutes=minutes)
+            ConcurrencySample.objects.create(workspace=workspace, at=at, running=running, ours=ours, limit=20)
+    client, period = client_of(workspace), "from=2026-11-01&to=2026-11-04"
 
-    assert problem["detail"] == "How many calls run at once is not measured yet."
+    by_hour = client.get(f"{USAGE}?metric=concurrency&by=hour&{period}").json()
+    by_day = client.get(f"{USAGE}?metric=concurrency&{period}").json()
+
+    assert [(point["key"], point["value"]) for point in by_hour["series"]] == [
+        ("2026-11-02T12:00:00Z", 7.0),
+        ("2026-11-02T13:00:00Z", 4.0),
+        ("2026-11-03T12:00:00Z", 2.0),
+    ]
+    assert [(point["key"], point["value"]) for point in by_day["series"]] == [("2026-11-02", 7.0), ("2026-11-03", 2.0)]
+    assert (by_day["total"], by_day["unit"]) == (7.0, "calls at once")
 
 
 def test_reaches_back_to_the_beginning_of_time(workspace):
