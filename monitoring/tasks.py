@@ -9,6 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.models import Workspace
+from monitoring import alert_mail, alerts, digest_mail, digests, relaying
 from monitoring.ingest import blocked_calls, concurrency, inbox, parties, pull, rollups
 
 logger = logging.getLogger(__name__)
@@ -92,4 +93,34 @@ def sample_concurrency(workspace_id: int, **_: Any) -> None:
 @shared_task(name="monitoring.tasks.forget_samples")
 def forget_samples(**_: Any) -> None:
     while concurrency.forget_old(now=timezone.now()):
+        pass
+
+
+@shared_task(name="monitoring.tasks.watch_for_alerts")
+def watch_for_alerts(**_: Any) -> None:
+    alerts.watch(now=timezone.now())
+
+
+@shared_task(name="monitoring.tasks.mail_messages")
+def mail_messages(**_: Any) -> None:
+    """Mails alerts first: they are about now."""
+    alert_mail.mail_due(now=timezone.now())
+    digest_mail.mail_due(now=timezone.now())
+
+
+@shared_task(name="monitoring.tasks.sweep_relays")
+def sweep_relays(**_: Any) -> None:
+    """Has events passed on by threads of their own: a receiver that hangs must not keep a worker's."""
+    relaying.wake()
+
+
+@shared_task(name="monitoring.tasks.write_digests")
+def write_digests(**_: Any) -> None:
+    digests.write_due(now=timezone.now())
+
+
+@shared_task(name="monitoring.tasks.forget_messages")
+def forget_messages(**_: Any) -> None:
+    alerts.forget_old(now=timezone.now())
+    while relaying.forget_old(now=timezone.now()):
         pass

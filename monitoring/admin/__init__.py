@@ -1,3 +1,3 @@
 """The console's pages about what happened."""
 
-from monitoring.admin import agents, calls, events, known_senders  # noqa: F401
+from monitoring.admin import agents, alerts, calls, digests, events, known_senders, relays  # noqa: F401

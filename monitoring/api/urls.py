@@ -4,12 +4,15 @@ from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api.views import NoSuchAddress
-from monitoring.api import calls, events, known_senders, usage
+from monitoring.api import calls, events, known_senders, messages, usage
 
 router = SimpleRouter()
 router.register("calls", calls.Calls, "call")
 router.register("events", events.Events, "event")
 router.register("known-senders", known_senders.KnownSenders, "known-sender")
+router.register("alerts", messages.Alerts, "alert")
+router.register("relays", messages.Relays, "relay")
+router.register("digests", messages.Digests, "digest")
 
 urlpatterns = [
     path("usage/", usage.Usage.as_view(), name="usage"),
