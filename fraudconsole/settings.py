@@ -331,6 +331,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "KycState": "accounts.kyc.states.State",
         "AlertKind": "monitoring.models.Alert.Kind",
+        "PublicKeyKind": "accounts.models.PublicKey.Kind",
         "SyncState": "policies.models.SyncTarget.State",
         "UponaiConnectionState": "policies.api.uponai.STATES",
         "HoldScope": "policies.models.Hold.Scope",
