@@ -60,6 +60,10 @@ def _forgetful_gate() -> Iterator[None]:
         bells.listen_again()
         if store.connection.cache_info().currsize:
             store.connection().flushdb()
+    if "monitoring.relays" in sys.modules:
+        from monitoring import relays
+
+        relays.forget()
 
 
 @pytest.fixture

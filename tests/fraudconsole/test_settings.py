@@ -107,3 +107,36 @@ def test_reads_addresses_by_kind(value, expected):
 def test_refuses_addresses_that_lead_nowhere(value):
     with pytest.raises(BadSetting, match=r"SOME_NAME .*[.]$"):
         Environment({"SOME_NAME": value}).addresses("SOME_NAME", DEFAULTS)
+
+
+def mail_of(text, folder=Path("/data/mail")):
+    return Environment({"EMAIL_URL": text}).mail("EMAIL_URL", folder)
+
+
+def test_reads_where_mail_goes():
+    starttls = mail_of("smtp://ada%40example.com:p%3Ass%2F@mail.example.com/?tls=1")
+    assert starttls == {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": "mail.example.com",
+        "EMAIL_PORT": 587,
+        "EMAIL_HOST_USER": "ada@example.com",
+        "EMAIL_HOST_PASSWORD": "p:ss/",
+        "EMAIL_USE_TLS": True,
+        "EMAIL_USE_SSL": False,
+    }
+    at_once = mail_of("smtps://mail.example.com:4650")
+    assert (at_once["EMAIL_PORT"], at_once["EMAIL_USE_SSL"], at_once["EMAIL_USE_TLS"]) == (4650, True, False)
+    assert mail_of("smtp://localhost")["EMAIL_PORT"] == 25
+    assert mail_of("file:///var/mail%20out")["EMAIL_FILE_PATH"] == "/var/mail out"
+    assert mail_of("")["EMAIL_FILE_PATH"] == "/data/mail"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mail.example.com", "smtp://", "smtp://h:99999", "http://h", "smtp://h/?tls=maybe", "smtp://h/?ssl=1", "file://h"],
+)
+def test_refuses_a_mail_address_it_does_not_understand_without_repeating_it(text):
+    with pytest.raises(BadSetting, match="EMAIL_URL") as refusal:
+        mail_of(text)
+
+    assert text not in str(refusal.value)
