@@ -44,7 +44,8 @@ class Listing:
     rows: QuerySet[Any]
     moment: str
     """The column that the rows are ordered by, newest first, before their id."""
-    facts: Callable[[Any], Facts]
+    facts: Callable[[list[Any]], list[Facts]]
+    """Of a chunk of rows, so that what belongs to them can be read together."""
     columns: Sequence[str]
     """The columns of the CSV file; `peer.country` is `country` within `peer`."""
 
@@ -106,7 +107,7 @@ def _chunks(listing: Listing, workspace_id: int, count: int) -> Iterator[list[Fa
         with scoped(workspace_id), timezone.override(UTC):
             rest = ordered if last is None else ordered.filter(_older(listing.moment, last))
             rows = list(rest[: min(count, CHUNK)])
-            facts = [listing.facts(row) for row in rows]
+            facts = listing.facts(rows)
         if not rows:
             return
         yield facts

@@ -21,9 +21,9 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             (
                 "Blocked calls",
                 "block",
-                "admin:policies_decision_changelist",
-                "verdict__exact=block",
-                "policies.view_decision",
+                "admin:monitoring_blockedcall_changelist",
+                "",
+                "monitoring.view_blockedcall",
             ),
             ("All decisions", "fact_check", "admin:policies_decision_changelist", "", "policies.view_decision"),
             ("Calls", "call", "admin:monitoring_call_changelist", "", "monitoring.view_call"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.core.exceptions import PermissionDenied
@@ -17,6 +18,7 @@ from django.utils.text import slugify
 
 from accounts import exports
 from accounts.admin.base import ConsoleAdmin, acting
+from accounts.admin.keyset import PLACE_VAR, KeysetList, KeysetPaginator
 
 # Extension: what a person calls it, its media type, who writes it.
 FORMATS: dict[str, tuple[str, str, Callable[..., Any]]] = {
@@ -32,8 +34,14 @@ class ExportedList(ConsoleAdmin):
     The first of `ordering` is the moment of a row.
     """
 
+    # Counting all rows would take longer than reading the newest fifty.
+    paginator = KeysetPaginator
+    show_facets = admin.ShowFacets.NEVER
     export_columns: Sequence[str] = ()
     most_exported = exports.MOST_ROWS
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetList]:
+        return KeysetList
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -48,6 +56,9 @@ class ExportedList(ConsoleAdmin):
         """The row as the REST interface shows it."""
         raise NotImplementedError(f"{type(self).__name__} does not say how a row is exported.")
 
+    def export_chunk(self, rows: list[Any]) -> list[exports.Facts]:
+        return [self.export_facts(row) for row in rows]
+
     def list_name(self, request: HttpRequest) -> str:
         return str(self.opts.verbose_name_plural).capitalize()
 
@@ -60,7 +71,7 @@ class ExportedList(ConsoleAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         query = request.GET.copy()
-        for name in (PAGE_VAR, ERROR_FLAG):
+        for name in (PAGE_VAR, PLACE_VAR, ERROR_FLAG):
             query.pop(name, None)
         context = {
             "title": self.list_name(request),
@@ -85,7 +96,7 @@ class ExportedList(ConsoleAdmin):
             name=self.list_name(request),
             rows=rows,
             moment=str(self.ordering[0]).lstrip("-"),
-            facts=self.export_facts,
+            facts=self.export_chunk,
             columns=self.export_columns,
         )
         return self._file(request, listing, extension)

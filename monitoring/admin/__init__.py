@@ -1,3 +1,12 @@
 """The console's pages about what happened."""
 
-from monitoring.admin import agents, alerts, calls, digests, events, known_senders, relays  # noqa: F401
+from monitoring.admin import (  # noqa: F401
+    agents,
+    alerts,
+    blocked_calls,
+    calls,
+    digests,
+    events,
+    known_senders,
+    relays,
+)

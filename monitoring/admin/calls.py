@@ -10,7 +10,6 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
@@ -33,9 +32,6 @@ AS_BY_REST = CallSerializer()
 
 @admin.register(Call)
 class CallAdmin(ExportedList):
-    # Counting all calls would take longer than reading the newest fifty.
-    paginator = InfinitePaginator
-    show_facets = admin.ShowFacets.NEVER
     ordering = ("-started_at", "-id")
     sortable_by = ()
     actions = None

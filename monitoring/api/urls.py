@@ -1,12 +1,13 @@
-"""REST addresses of what happened: calls, events, usage. The last of the API's, so it also answers for nothing."""
+"""REST addresses of what happened. The last of the API's, so it also answers for what is nothing."""
 
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api.views import NoSuchAddress
-from monitoring.api import calls, events, known_senders, messages, usage
+from monitoring.api import blocked_calls, calls, events, known_senders, messages, usage
 
 router = SimpleRouter()
+router.register("blocked-calls", blocked_calls.BlockedCalls, "blocked-call")
 router.register("calls", calls.Calls, "call")
 router.register("events", events.Events, "event")
 router.register("known-senders", known_senders.KnownSenders, "known-sender")

@@ -16,7 +16,7 @@ def decisions(*, start: datetime, end: datetime | None, zone: tzinfo, **codes: s
 
 
 def blocked(*, start: datetime, end: datetime | None, zone: tzinfo, **codes: str) -> str:
-    return decisions(start=start, end=end, zone=zone, verdict="block", **codes)
+    return _list("admin:monitoring_blockedcall_changelist", "at", start, end, zone, codes)
 
 
 def calls(*, start: datetime, end: datetime | None, zone: tzinfo, **codes: str) -> str:

@@ -45,10 +45,10 @@ class DecisionPage:
 def decision_page(decision: Decision, *, now: datetime) -> DecisionPage:
     number = PhoneNumber.objects.filter(e164=decision.phone_number).only("pk").first()
     blocked = decision.verdict == VerdictKind.BLOCK
-    every = reverse("admin:policies_decision_changelist")
+    lists = {True: "admin:monitoring_blockedcall_changelist", False: "admin:policies_decision_changelist"}
     return DecisionPage(
         list_name="Blocked calls" if blocked else "Decisions",
-        list_href=f"{every}?verdict__exact=block" if blocked else every,
+        list_href=reverse(lists[blocked]),
         judgement=judgement(decision, number_id=number.pk if number else None),
         test_href=test_call.href(test_call.Typed.of(decision), recorded=decision),
         similar=_similar(decision, now),
@@ -63,9 +63,9 @@ def _similar(decision: Decision, now: datetime) -> Similar | None:
     same = {"verdict": decision.verdict, "reason": decision.reason, "direction": decision.direction}
     rows = Decision.objects.filter(**same, at__gte=since).exclude(pk=decision.pk)
     hits = list(rows.order_by("-at", "-id").values_list("peer", "peer_text", "country")[: MOST_SIMILAR + 1])
-    parameters = {f"{name}__exact": value for name, value in same.items()}
+    parameters = {"reason__exact": decision.reason, "direction__exact": decision.direction}
     parameters |= {"at_from_0": since.date().isoformat(), "at_from_1": "00:00:00"}
-    href = f"{reverse('admin:policies_decision_changelist')}?{urlencode(parameters)}"
+    href = f"{reverse('admin:monitoring_blockedcall_changelist')}?{urlencode(parameters)}"
     return Similar(_similar_words(hits, decision.direction), href if hits else "")
 
 

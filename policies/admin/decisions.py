@@ -1,4 +1,4 @@
-"""The list of decisions, blocked calls among them, and the page that tells why one was made. Read only."""
+"""The list of decisions, and the page that tells why one was made. Read only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from accounts.admin.base import acting, is_htmx
 from accounts.admin.exporting import ExportedList
@@ -42,9 +41,6 @@ AS_BY_REST = DecisionSerializer()
 
 @admin.register(Decision)
 class DecisionAdmin(ExportedList):
-    # Counting all decisions would take longer than reading the newest fifty.
-    paginator = InfinitePaginator
-    show_facets = admin.ShowFacets.NEVER
     ordering = ("-at", "-id")
     sortable_by = ()
     actions = None
@@ -78,7 +74,7 @@ class DecisionAdmin(ExportedList):
     def list_name(self, request: HttpRequest) -> str:
         if request.GET.get("would_be__exact"):
             return "Observed only"
-        return "Blocked calls" if request.GET.get("verdict__exact") == "block" else "Decisions"
+        return "Decisions"
 
     def export_facts(self, decision: Decision) -> Facts:
         return AS_BY_REST.to_representation(decision)

@@ -14,9 +14,11 @@ from django.utils.dateparse import parse_date, parse_time
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter, TextFilter
 
 from accounts.countries import NAMES, flag
+from accounts.models import PublicKey
 from policies import words
 from policies.engine.names import VerdictKind
 
+MOST_KEYS = 200
 _WHOLE_NUMBER = re.compile(r"\+[0-9]{7,15}")
 _SEPARATORS = re.compile(r"[ ().\-]+")
 
@@ -118,6 +120,21 @@ class PhoneNumberFilter(TextFilter):
         if _WHOLE_NUMBER.fullmatch(wanted):
             return queryset.filter(phone_number=wanted)
         return queryset.filter(phone_number__contains=wanted)
+
+
+class PublicKeyFilter(DropdownFilter):
+    """One of the workspace's public keys, by its name."""
+
+    title, parameter_name = "public key", "public_key__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        keys = dict(PublicKey.objects.order_by("name", "pk").values_list("key", "name")[:MOST_KEYS])
+        asked = request.GET.get(self.parameter_name, "")
+        return list((keys if asked in keys else {asked: asked} | keys).items()) if asked else list(keys.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        # Said twice: so the index of what was started with a key is the one that is read.
+        return queryset.filter(public_key=self.value()).exclude(public_key="") if self.value() else queryset
 
 
 class TimeRangeFilter(RangeDateTimeFilter):

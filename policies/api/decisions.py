@@ -183,17 +183,6 @@ class WouldBe(filters.ChoiceFilter):
         return super().filter(qs.exclude(would_be="") if value else qs, value)
 
 
-class BlockedCalls(ListModelMixin, ApiViewSet):
-    """What was blocked, newest first."""
-
-    scope_resource = "blocked-calls"
-    queryset = Decision.objects.filter(verdict=VerdictKind.BLOCK.value)
-    serializer_class = DecisionSerializer
-    lookup_field = "decision_id"
-    filterset_class = filter_set("BlockedCallFilters", **_FILTERS)
-    cursor_ordering = ("-at", "-id")
-
-
 class Decisions(ListModelMixin, ApiViewSet):
     """Every verdict that was given, newest first."""
 

@@ -29,7 +29,6 @@ router.register("approvals", approvals.Approvals, "approval")
 router.register("trusted", trusted.TrustedEntries, "trusted")
 router.register("blocked-callers", blocked_callers.BlockedCallers, "blocked-caller")
 router.register("decisions", decisions.Decisions, "decision")
-router.register("blocked-calls", decisions.BlockedCalls, "blocked-call")
 
 urlpatterns = [
     path("sync/", sync.SyncSummary.as_view(), name="sync"),

@@ -149,7 +149,7 @@ def test_every_page_opens_at_desktop_and_phone_width_light_and_dark(
 
 PAGES = {
     "home": "/admin/",
-    "blocked-calls": "/admin/policies/decision/?verdict__exact=block",
+    "blocked-calls": "/admin/monitoring/blockedcall/",
     "calls": "/admin/monitoring/call/",
     "test-a-call": "/admin/policies/decision/test-call/?peer=%2B5352345678",
     "phone-numbers": "/admin/policies/phonenumber/",

@@ -33,7 +33,7 @@ def test_it_shows_only_what_the_role_may_see(in_workspace, role, seen, unseen):
 def test_it_marks_blocked_calls_and_not_all_decisions_too(in_workspace):
     client = signed_in(in_workspace)
 
-    side = side_bar(client, "admin:policies_decision_changelist", verdict__exact="block")
+    side = side_bar(client, "admin:monitoring_blockedcall_changelist", reason__exact="held")
 
     marked = [part.split("</a>")[0] for part in side.split(' active">')[1:]]
     assert len(marked) == 1

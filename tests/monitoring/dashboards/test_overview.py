@@ -82,7 +82,7 @@ def test_a_spike_of_blocked_attempts_says_that_none_got_through(in_workspace):
     assert said.tone == "warning"
     assert said.text.startswith("Unusual: 212 blocked from 06:00 to 07:00, usually up to ")
     assert said.detail == "None of these got through."
-    assert "verdict__exact=block" in said.actions[0].href
+    assert "/monitoring/blockedcall/" in said.actions[0].href
 
 
 def test_a_spike_is_marked_on_its_number(in_workspace):

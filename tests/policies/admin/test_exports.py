@@ -21,10 +21,10 @@ from accounts.scoping import current_scope, scoped
 from monitoring.admin.calls import CallAdmin
 from policies.admin.decisions import DecisionAdmin
 from tests import factories
-from tests.monitoring.dashboards.rows import NOW, make_call, make_decision
+from tests.monitoring.dashboards.rows import NOW, list_blocked, make_call, make_decision
 from tests.signing_in import signed_in
 
-DECISIONS, CALLS = "admin:policies_decision", "admin:monitoring_call"
+DECISIONS, CALLS, BLOCKED = "admin:policies_decision", "admin:monitoring_call", "admin:monitoring_blockedcall"
 
 
 @pytest.fixture
@@ -60,8 +60,9 @@ def test_blocked_calls_become_a_file_with_the_workspace_and_the_date_in_its_name
     with scoped(workspace.pk):
         blocked = make_decision(number, "+442079460018", NOW)
         make_decision(number, "+12125550123", NOW)
+    list_blocked(workspace.pk, NOW)
 
-    answer, text = exported(viewer, DECISIONS, "csv", verdict__exact="block")
+    answer, text = exported(viewer, BLOCKED, "csv", country__exact="GB")
 
     name = f"{workspace.slug}-blocked-calls-2026-03-04.csv"
     assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
@@ -77,14 +78,17 @@ def test_blocked_calls_become_a_file_with_the_workspace_and_the_date_in_its_name
 def test_json_lines_are_what_the_rest_interface_shows(client, viewer, workspace, number):
     with scoped(workspace.pk):
         decision = make_decision(number, "+442079460018", NOW)
-        call = make_call(NOW, peer="+442079460018")
+        call = make_call(NOW, peer="+442079460018", disconnection_reason="network_blocked")
+    list_blocked(workspace.pk, NOW)
     token = {"Authorization": f"Bearer {factories.make_token(workspace)}"}
 
-    for address, path in (
-        (DECISIONS, f"decisions/{decision.decision_id}/"),
-        (CALLS, f"calls/{call.call_reference}/"),
+    for address, path, filters in (
+        (DECISIONS, f"decisions/{decision.decision_id}/", {}),
+        (CALLS, f"calls/{call.call_reference}/", {}),
+        (BLOCKED, f"blocked-calls/{decision.decision_id}/", {"source__exact": "inbound"}),
+        (BLOCKED, f"blocked-calls/{call.call_reference}/", {"source__exact": "not_connected"}),
     ):
-        _answer, text = exported(viewer, address, "jsonl")
+        _answer, text = exported(viewer, address, "jsonl", **filters)
         assert [json.loads(line) for line in text.splitlines()] == [client.get(f"/api/v1/{path}", headers=token).json()]
 
 
@@ -99,7 +103,7 @@ def test_calls_become_a_file_too(viewer, workspace, number):
     assert (row["call_reference"], row["peer"], row["cost_usd"]) == ("call_a", "+442079460018", "0.15")
 
 
-@pytest.mark.parametrize("address", [DECISIONS, CALLS])
+@pytest.mark.parametrize("address", [DECISIONS, CALLS, BLOCKED])
 @pytest.mark.parametrize("extension", ["csv", "jsonl"])
 def test_no_row_of_another_workspace_is_in_it(viewer, workspace, number, address, extension):
     other = factories.make_workspace()
@@ -108,6 +112,7 @@ def test_no_row_of_another_workspace_is_in_it(viewer, workspace, number, address
         with scoped(owner.pk):
             make_decision(mine, "+442079460018", NOW)
             make_call(NOW, phone_number=mine.e164)
+        list_blocked(owner.pk, NOW)
 
     _answer, text = exported(viewer, address, extension)
 
@@ -177,7 +182,7 @@ def test_the_audit_log_says_who_took_which_rows_before_the_first_leaves(client, 
     (entry,) = entries(workspace)
     assert entry.actor_id == person.pk
     assert entry.detail["after"] == {
-        "list": "Blocked calls",
+        "list": "Decisions",
         "filters": {"verdict__exact": "block", "q": "4420"},
         "format": "csv",
         "rows": 1,

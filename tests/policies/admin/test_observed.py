@@ -9,7 +9,7 @@ from django.urls import reverse
 from accounts.roles import Role
 from policies.models import Decision
 from tests.factories import make_phone_number
-from tests.monitoring.dashboards.rows import NOW, make_decision
+from tests.monitoring.dashboards.rows import NOW, list_blocked, make_decision
 from tests.rest import client_of
 from tests.signing_in import signed_in
 
@@ -81,6 +81,7 @@ def test_rest_filters_by_it_and_shows_it_as_the_preview_does(workspace):
     assert {line["check"] for line in found["trace"] if line.get("observed")} == {"country"}
     assert client.get("/api/v1/decisions/?would_be=guard").json()["results"] == []
     assert client.get("/api/v1/decisions/?would_be=allow").status_code == 422
+    list_blocked(workspace.pk, NOW)
     (blocked,) = client.get("/api/v1/blocked-calls/").json()["results"]
     assert blocked["peer"]["e164"] == "+33612345678"
     assert "would_be" not in blocked

@@ -9,6 +9,7 @@ from policies.engine.types import Attempt
 from policies.gate import recorder, snapshots
 from policies.models import Decision
 from tests.factories import make_phone_number, make_workspace
+from tests.monitoring.dashboards.rows import list_blocked
 from tests.rest import assert_problem, client_of
 
 pytestmark = pytest.mark.django_db
@@ -136,6 +137,7 @@ def test_lists_as_blocked_what_was_blocked(workspace, client):
     make_phone_number(workspace)
     blocked, allowed = record(workspace, FROM_GERMANY), record(workspace, TO_CANADA)
 
+    list_blocked(workspace.pk, NOON)
     results = client.get(BLOCKED).json()["results"]
 
     assert [row["decision_id"] for row in results] == [str(blocked.decision_id)]
