@@ -339,6 +339,22 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='blockedcall',
+            index=models.Index(fields=['workspace', 'peer', '-at'], name='blocked_call_of_peer'),
+        ),
+        migrations.AddIndex(
+            model_name='blockedcall',
+            index=models.Index(fields=['workspace', 'source', '-at'], name='blocked_call_of_source'),
+        ),
+        migrations.AddIndex(
+            model_name='blockedcall',
+            index=models.Index(fields=['workspace', 'channel', '-at'], name='blocked_call_of_channel'),
+        ),
+        migrations.AddIndex(
+            model_name='blockedcall',
+            index=models.Index(fields=['workspace', 'direction', '-at'], name='blocked_call_of_direction'),
+        ),
+        migrations.AddIndex(
+            model_name='blockedcall',
             index=models.Index(condition=models.Q(('public_key', ''), _negated=True), fields=['workspace', 'public_key', '-at'], name='blocked_call_of_public_key'),
         ),
         migrations.AddConstraint(

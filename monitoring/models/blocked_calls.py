@@ -44,6 +44,11 @@ class BlockedCall(WorkspaceModel):
             models.Index(fields=["workspace", "reason", "-at"], name="blocked_call_of_reason"),
             models.Index(fields=["workspace", "country", "-at"], name="blocked_call_of_country"),
             models.Index(fields=["workspace", "phone_number", "-at"], name="blocked_call_of_number"),
+            models.Index(fields=["workspace", "peer", "-at"], name="blocked_call_of_peer"),
+            # Of these, a value may be so rare that it is in no row for months, while the newest rows are walked along.
+            models.Index(fields=["workspace", "source", "-at"], name="blocked_call_of_source"),
+            models.Index(fields=["workspace", "channel", "-at"], name="blocked_call_of_channel"),
+            models.Index(fields=["workspace", "direction", "-at"], name="blocked_call_of_direction"),
             models.Index(
                 fields=["workspace", "public_key", "-at"],
                 condition=~models.Q(public_key=""),
