@@ -119,7 +119,10 @@ class PhoneNumberFilter(TextFilter):
             return queryset
         if _WHOLE_NUMBER.fullmatch(wanted):
             return queryset.filter(phone_number=wanted)
-        return queryset.filter(phone_number__contains=wanted)
+        return self.with_part(queryset, wanted)
+
+    def with_part(self, queryset: QuerySet[Any], part: str) -> QuerySet[Any]:
+        return queryset.filter(phone_number__contains=part)
 
 
 class PublicKeyFilter(DropdownFilter):
