@@ -18,7 +18,7 @@ from accounts.audit import Acting
 from accounts.models import User
 from accounts.workspaces import taking_turns
 from policies import answering
-from policies.changes import make_due, tell
+from policies.changes import make_due, only_closes, tell
 from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
 from policies.rules_input import KEEP, FieldProblem, Refused, country_list_rules, direction_rules
 from policies.wishes import Asking
@@ -292,7 +292,8 @@ def _add_revision(
     )
     policy.current_revision = revision
     policy.save(update_fields=["current_revision"])
-    make_due(SyncTarget.objects.filter(phone_number__policy=policy), now=now)
+    closes = before is not None and only_closes(_facts(before), _facts(revision))
+    make_due(SyncTarget.objects.filter(phone_number__policy=policy), now=now, urgent=closes)
     tell(
         policy.workspace_id,
         action="country_policy.edit" if before else "country_policy.create",

@@ -236,7 +236,7 @@ def _carry_out(plan: Plan, edit: BulkEdit, *, workspace_id: int, acting_user: Ac
         return
     moved = {move.e164 for move in plan.moves} | {number.e164 for number in plan.closed}
     for batch in _batches([number.pk for number in plan.numbers if number.e164 in moved]):
-        make_due(SyncTarget.objects.filter(phone_number_id__in=batch), now=now)
+        make_due(SyncTarget.objects.filter(phone_number_id__in=batch), now=now, urgent=edit.only_closes)
     bump_snapshot(workspace_id)
     audit.record_all(workspace_id=workspace_id, notes=notes, acting_user=acting_user, now=now)
 

@@ -78,6 +78,12 @@ class BulkEdit:
     def changes_lists(self) -> bool:
         return any(self.lists.values())
 
+    @property
+    def only_closes(self) -> bool:
+        """Whether it takes countries away and gives none."""
+        given = any(lists.is_set or lists.added for lists in self.lists.values())
+        return self.changes_lists and not given
+
     def rules_of(self, revision: PolicyRevision) -> dict[str, dict[str, Any]]:
         return {name: self.lists[name].of(getattr(revision, name), name) for name in DIRECTIONS}
 

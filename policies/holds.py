@@ -120,7 +120,7 @@ def _begin(wanted: WantedHold, *, acting_user: Acting, now: datetime) -> Hold:
         stop_calls_due_at=now if wanted.end_running_calls else None,
     )
     hold.save(force_insert=True)
-    _make_lists_due(hold, now=now)
+    _make_lists_due(hold, now=now, closes=True)
     _ring_for_calls(hold)
     _tell(hold, "impose", acting_user=acting_user, now=now, after=_facts(hold), reason=hold.reason)
     return hold
@@ -147,12 +147,12 @@ def _settle(hold: Hold, *, now: datetime) -> Hold:
 def _end(hold: Hold, *, now: datetime) -> None:
     hold.settled_at, hold.stop_calls_due_at = now, None
     hold.save()
-    _make_lists_due(hold, now=now)
+    _make_lists_due(hold, now=now, closes=False)
 
 
-def _make_lists_due(hold: Hold, *, now: datetime) -> None:
+def _make_lists_due(hold: Hold, *, now: datetime, closes: bool) -> None:
     if changes_lists(hold):
-        make_lists_due(hold.scope, hold.value, now=now)
+        make_lists_due(hold.scope, hold.value, now=now, urgent=closes)
 
 
 def _ring_for_calls(hold: Hold) -> None:

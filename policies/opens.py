@@ -140,7 +140,7 @@ def _begin(wanted: Wanted, *, acting_user: Acting, now: datetime) -> Open:
         expires_at=wanted.expires_at,
     )
     open_.save(force_insert=True)
-    _make_lists_due(open_, now=now)
+    _make_lists_due(open_, now=now, closes=False)
     _tell(open_, "begin", acting_user=acting_user, now=now, after=_facts(open_), reason=open_.reason)
     return open_
 
@@ -163,12 +163,12 @@ def _settle(open_: Open, *, now: datetime) -> Open:
 def _end(open_: Open, *, now: datetime) -> None:
     open_.settled_at = now
     open_.save()
-    _make_lists_due(open_, now=now)
+    _make_lists_due(open_, now=now, closes=True)
 
 
-def _make_lists_due(open_: Open, *, now: datetime) -> None:
+def _make_lists_due(open_: Open, *, now: datetime, closes: bool) -> None:
     if opens_lists(open_):
-        make_lists_due(open_.scope, open_.value, now=now)
+        make_lists_due(open_.scope, open_.value, now=now, urgent=closes)
 
 
 def _tell(open_: Open, action: str, *, acting_user: Acting, now: datetime, **entry: Any) -> None:

@@ -181,6 +181,18 @@ def test_a_process_that_keeps_ending_is_given_up_with_the_end_of_its_log(tmp_pat
     children.stop([], lambda: False)
 
 
+def test_a_process_that_is_killed_from_outside_takes_nobody_with_it(tmp_path: Path) -> None:
+    children = family.Family(tmp_path / "logs", tmp_path / "launcher.json", os.environ)
+    children.start("worker", ["sleep", "60"])
+
+    for second in range(6):
+        children.children["worker"].kill()
+        children.start_again(children.children["worker"], float(second))
+
+    assert children.children["worker"].is_alive()
+    children.stop([], lambda: False)
+
+
 def test_a_process_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(family, "STOP_SECONDS", 0.5)
     children = family.Family(tmp_path / "logs", tmp_path / "launcher.json", os.environ)

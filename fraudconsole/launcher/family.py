@@ -21,6 +21,7 @@ LONGEST_LOG_BYTES = 10_000_000
 LAST_LINES = 12
 RESTARTS_ALLOWED = 3
 RESTART_WINDOW_SECONDS = 60
+KILLED_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 STOP_SECONDS = 4.0
 TICK_SECONDS = 0.05
 
@@ -98,7 +99,14 @@ class Family:
         return child
 
     def start_again(self, child: Child, now: float) -> None:
-        """After an unexpected end; a Refusal once that happened too often."""
+        """After an unexpected end; a Refusal once that happened too often by itself.
+
+        Who was killed from outside does not fail at starting: the others, the gate among them, must not go with it.
+        """
+        if child.process.returncode in KILLED_FROM_OUTSIDE:
+            child.kill()
+            self.start(child.name, child.command, environment=child.environment).restarts.extend(child.restarts)
+            return
         child.restarts[:] = [at for at in child.restarts if now - at < RESTART_WINDOW_SECONDS]
         if len(child.restarts) >= RESTARTS_ALLOWED:
             raise Refusal(f"{child.name} ended {RESTARTS_ALLOWED + 1} times within a minute.\n{child.last_lines()}")

@@ -102,6 +102,9 @@ class SyncTarget(WorkspaceModel):
     lease_until = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
     error = models.TextField(blank=True)
+    urgent = models.BooleanField(
+        default=False, help_text="Goes before the others: it closes something, or somebody waits for this one."
+    )
     unsure_since = models.DateTimeField(
         null=True, help_text="When a request was last left unanswered, which UponAI may still carry out."
     )

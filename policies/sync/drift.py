@@ -34,7 +34,7 @@ LEASE = timedelta(minutes=2)
 TASK = "policies.tasks.check_drift"
 FACTS = ("number_type", "inbound_agents", "outbound_agents", *bindings.WEBHOOKS, "missing_since")
 STATES = (
-    *("state", "due_at", "attempts", "error", "drift_since", "reasserted_at", "observed", "verified_at"),
+    *("state", "due_at", "attempts", "error", "drift_since", "reasserted_at", "observed", "verified_at", "urgent"),
     *("applied", "applied_generation", "applied_at"),
 )
 
@@ -257,6 +257,7 @@ def _compare(
             setattr(target, name, value)
         changed.append(target)
         if target.due_at is not None:
+            target.urgent = True
             to_push.append(target.pk)
     SyncTarget.objects.filter(pk__in=steady).update(verified_at=asked_at)
     SyncTarget.objects.bulk_update(changed, STATES)

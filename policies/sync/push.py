@@ -188,7 +188,11 @@ def _settle(lease: Lease, observed: CountryLists, *, now: datetime) -> bool:
         **FREE,
         **_looks(lease.target.unsure_since, now),
     }
-    if lease.rows().filter(desired_generation=generation).update(**facts, state=State.SYNCED, due_at=None):
+    if (
+        lease.rows()
+        .filter(desired_generation=generation)
+        .update(**facts, state=State.SYNCED, due_at=None, urgent=False)
+    ):
         return True
     # Edited meanwhile: the row is due again, and this time with the newer lists.
     if lease.rows().update(**facts, due_at=now):

@@ -12,7 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import models
 from django.db.models.functions import RowNumber
@@ -26,6 +26,9 @@ from policies.sync import connection, push
 logger = logging.getLogger(__name__)
 
 LOOKED_UP_AT_ONCE = 100
+LOOKED_UP_EVERY = timedelta(seconds=1)
+"""What closes something does not wait behind what was looked up before it."""
+FIRST_OF_ALL = ("-urgent", "since", "pk")
 WORKING_SECONDS = 20.0
 """A task that goes on with other due rows ends after so long, and rings for another."""
 QUIET = timedelta(seconds=10)
@@ -36,9 +39,10 @@ HURRIED_ATTEMPTS = 12
 """A number that failed more often fails for a reason of its own, and is not worth hurrying."""
 
 
-def due(*, now: datetime, at_most: int | None = None) -> list[tuple[int, int]]:
-    """Rows that are to be sent or looked at and that nobody works on, as (id, workspace): one of each workspace, then
-    a second of each, and so on; the oldest first. None of a workspace for which nothing may be sent now."""
+def due(*, now: datetime, at_most: int | None = None) -> list[tuple[int, int, bool]]:
+    """Rows that are to be sent or looked at and that nobody works on, as (id, workspace, urgent): one of each
+    workspace, then a second of each, and so on; the urgent ones first, then the oldest. None of a workspace for which
+    nothing may be sent now."""
     with unscoped(reason="the sweep serves every workspace"):
         rows = (
             SyncTarget.objects.filter(push.to_do(now))
@@ -46,15 +50,15 @@ def due(*, now: datetime, at_most: int | None = None) -> list[tuple[int, int]]:
             .exclude(workspace__in=connection.silent(now))
             .annotate(
                 since=models.functions.Coalesce("due_at", "verify_at"),
-                turn=models.Window(RowNumber(), partition_by=models.F("workspace"), order_by=["since", "pk"]),
+                turn=models.Window(RowNumber(), partition_by=models.F("workspace"), order_by=FIRST_OF_ALL),
             )
         )
-        return list(rows.order_by("turn", "since", "pk").values_list("pk", "workspace_id")[:at_most])
+        return list(rows.order_by("turn", *FIRST_OF_ALL).values_list("pk", "workspace_id", "urgent")[:at_most])
 
 
 def due_targets(*, now: datetime) -> list[int]:
     """All of them, for who does by hand what workers do."""
-    return [sync_target_id for sync_target_id, _ in due(now=now)]
+    return [sync_target_id for sync_target_id, *_ in due(now=now)]
 
 
 class Desk:
@@ -67,6 +71,7 @@ class Desk:
         self._waiting: dict[int, deque[int]] = {}
         self._in_hand: set[int] = set()
         self._busy: Counter[int] = Counter()
+        self._looked_up_at = datetime.min.replace(tzinfo=UTC)
 
     @contextmanager
     def place(self) -> Iterator[bool]:
@@ -85,6 +90,8 @@ class Desk:
     def take(self, now: datetime) -> tuple[int, int] | None:
         """The next row for whoever asks; None when there is none that does not have to wait."""
         with self._lock:
+            if now - self._looked_up_at >= LOOKED_UP_EVERY:
+                self._look_up(now)
             picked = self._pick()
             if picked is None:
                 self._look_up(now)
@@ -101,11 +108,13 @@ class Desk:
             return any(self._may_take(workspace_id) for workspace_id in self._waiting)
 
     def _look_up(self, now: datetime) -> None:
+        self._looked_up_at = now
         found: dict[int, deque[int]] = {}
         rows = due(now=now, at_most=LOOKED_UP_AT_ONCE)
         # Several processes read the same rows; in the same order they would all reach for the same one.
         random.shuffle(rows)
-        for sync_target_id, workspace_id in rows:
+        rows.sort(key=lambda row: not row[2])
+        for sync_target_id, workspace_id, _ in rows:
             if sync_target_id not in self._in_hand:
                 found.setdefault(workspace_id, deque()).append(sync_target_id)
         self._waiting = found

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from accounts.scoping import scoped, unscoped
+from policies import actions, holds
 from policies.models import SyncTarget, UponaiConnection
 from policies.sync import connection, push, schedule
-from tests.factories import make_phone_number, make_workspace, moment
+from tests.factories import make_phone_number, make_policy, make_workspace, moment
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +31,7 @@ def test_takes_one_of_each_workspace_in_turn(two):
 
     found = schedule.due(now=moment(), at_most=5)
 
-    assert [workspace for _, workspace in found] == [busy, calm, busy, calm, busy]
+    assert [workspace for _, workspace, _ in found] == [busy, calm, busy, calm, busy]
 
 
 def test_a_workspace_gets_half_of_the_places_at_most(two):
@@ -104,3 +105,47 @@ def test_waiting_rows_hurry_where_uponai_seems_well(in_workspace, trouble_ago, a
     schedule.recover(now=now)
 
     assert len(schedule.due_targets(now=now)) == hurried
+
+
+def test_what_closes_goes_before_an_edit_of_many(in_workspace):
+    with scoped(in_workspace.pk):
+        shared = make_policy(in_workspace, name="shared")
+        for line in range(10):
+            make_phone_number(in_workspace, f"+141555501{line:02}", policy=shared)
+        SyncTarget.objects.update(due_at=None, urgent=False)
+        actions.edit_country_policy(
+            policy=shared,
+            inbound={"countries": ["US", "CA", "GB"]},
+            acting_user=None,
+            now=moment() - timedelta(minutes=5),
+        )
+        assert not SyncTarget.objects.filter(urgent=True).exists()
+
+        held = "+14155550107"
+        holds.impose(
+            workspace_id=in_workspace.pk,
+            scope="phone_number",
+            value=held,
+            reason="Under attack.",
+            expires_at=moment() + timedelta(hours=1),
+            acting_user=None,
+            now=moment(),
+        )
+
+        first = SyncTarget.objects.select_related("phone_number").get(pk=schedule.due_targets(now=moment())[0])
+        assert (first.phone_number.e164, first.urgent) == (held, True)
+        actions.edit_country_policy(policy=shared, inbound={"countries": ["US"]}, acting_user=None, now=moment())
+        assert SyncTarget.objects.filter(urgent=True).count() == 10
+
+
+def test_a_desk_that_is_full_makes_room_for_what_closes(in_workspace):
+    with scoped(in_workspace.pk):
+        rows = [make_phone_number(in_workspace, f"+141555501{line:02}").sync_target.pk for line in range(6)]
+        SyncTarget.objects.update(due_at=moment() - timedelta(minutes=1), urgent=False)
+    desk, began = schedule.Desk(12), moment()
+    first, workspace_id = desk.take(began)
+    with scoped(in_workspace.pk):
+        last = next(row for row in rows if row != first)
+        SyncTarget.objects.filter(pk=last).update(urgent=True, due_at=moment())
+
+    assert desk.take(began + schedule.LOOKED_UP_EVERY) == (last, workspace_id)
