@@ -19,6 +19,8 @@ SECTIONS = {
     "decide": "decisions",
     "limiter": "limiter",
     "inbound": "inbound",
+    "ingest": "ingest",
+    "rollup": "rollup",
     "waiting": "waiting",
     "attack": "attack",
     "journeys": "journeys",

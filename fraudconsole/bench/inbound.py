@@ -81,7 +81,7 @@ def measure(place: Place, size: Size, chance: random.Random) -> list[Table]:
     load.find_wrk()
     let_in = callers.valid_numbers(CALLERS - STRANGERS, chance, regions=scratch.POLICY["countries"])
     numbers = let_in + callers.valid_numbers(STRANGERS, chance)
-    table, usual = _measure_server(place, size, chance, numbers, "gunicorn gthread", _gunicorn)
+    table, usual = _measure_server(place, size, chance, numbers, "gunicorn gthread", gunicorn)
     if importlib.util.find_spec("granian") is None:
         table.notes.append(GRANIAN_MISSING)
         return [table]
@@ -102,7 +102,7 @@ def _measure_server(
 ) -> tuple[Table, Found]:
     port = free_port()
     with scratch.process(command(port), place.directory / "web.log"):
-        _wait_for(port, place)
+        wait_for(port, place)
         server = Server(place, port, size, chance, numbers)
         answers = _same_answers(server)
         for target in TARGETS:
@@ -175,7 +175,7 @@ def _path(place: Place, target: str) -> str:
     return f"/hooks/{endpoint}/inbound" if target == GATE else f"/bench/{endpoint}/{names[target]}"
 
 
-def _gunicorn(port: int) -> list[str]:
+def gunicorn(port: int) -> list[str]:
     """As `make run` starts it."""
     options = ["--worker-class", "gthread", "--workers", "1", "--threads", THREADS, "--no-control-socket"]
     return [sys.executable, "-m", "gunicorn", APPLICATION, "--bind", f"127.0.0.1:{port}", *options]
@@ -186,7 +186,7 @@ def _granian(port: int) -> list[str]:
     return [sys.executable, "-m", "granian", APPLICATION, "--host", "127.0.0.1", "--port", str(port), *options]
 
 
-def _wait_for(port: int, place: Place) -> None:
+def wait_for(port: int, place: Place) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

@@ -6,6 +6,7 @@ Both rivals give the same answers. They are written as people write them, not ba
 from __future__ import annotations
 
 import time
+import uuid
 
 import orjson
 import phonenumbers
@@ -23,8 +24,9 @@ from rest_framework.views import APIView
 
 from accounts.countries import SANCTIONED_SET
 from accounts.models import Workspace
-from accounts.scoping import scoped
+from accounts.scoping import scoped, unscoped
 from fraudconsole.bench.scratch import SECRET
+from monitoring.models import WebhookEvent
 from policies.engine.types import Attempt, Channel, Direction
 from policies.gate import inbound_judge
 from policies.models import Decision, PhoneNumber
@@ -36,6 +38,18 @@ WINDOW_SECONDS = 60
 
 def empty(request: HttpRequest, endpoint: str) -> HttpResponse:
     return HttpResponse(b"{}", content_type="application/json")
+
+
+def bare(request: HttpRequest, endpoint: str) -> HttpResponse:
+    """An event kept by one INSERT, as it came: no signature, no seal, no look whether it is there already."""
+    with unscoped(reason="a bare view knows no workspace"):
+        WebhookEvent.objects.create(
+            workspace_id=1,
+            event_key=uuid.uuid4().hex,
+            sealed_body=request.body.decode(),
+            received_at=timezone.now(),
+        )
+    return HttpResponse(status=204)
 
 
 def naive(request: HttpRequest, endpoint: str) -> HttpResponse:
@@ -121,6 +135,7 @@ def _is_signed(body: bytes, request: HttpRequest | Request) -> bool:
 
 urlpatterns = [
     path("bench/<str:endpoint>/empty", empty),
+    path("bench/<str:endpoint>/bare", bare),
     path("bench/<str:endpoint>/naive", naive),
     path("bench/<str:endpoint>/rest", ThroughRest.as_view()),
 ]
