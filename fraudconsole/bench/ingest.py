@@ -25,6 +25,7 @@ from policies.uponai import signature
 BARE, DOOR = "bare view, one INSERT", "the events' door"
 CREATED, FOLDED, ENDS = "ORM create() of a call", "folded, a life of three events each", "folded, one event each"
 CONNECTIONS = 8  # fewer than the threads that events may hold
+LOAD_SECONDS = 3.0
 MOST_PER_SECOND = 3_000
 BURST = 20_000
 MOST_SECONDS = 120
@@ -46,7 +47,7 @@ def _receiving(place: Place, size: Size, chance: random.Random) -> Table:
     with scratch.process(inbound.gunicorn(port), place.directory / "web.log"):
         inbound.wait_for(port, place)
         paths = {BARE: f"/bench/{place.workspace.endpoint}/bare", DOOR: f"/hooks/{place.workspace.endpoint}/events"}
-        measures = {name: partial(_load, place, port, path, size) for name, path in paths.items()}
+        measures = {name: partial(_load, place, port, path) for name, path in paths.items()}
         for work in measures.values():
             work()
         before = _kept(place)
@@ -68,13 +69,13 @@ def _receiving(place: Place, size: Size, chance: random.Random) -> Table:
 _numbers = iter(range(10**9))
 
 
-def _load(place: Place, port: int, path: str, size: Size) -> load.Load:
+def _load(place: Place, port: int, path: str) -> load.Load:
     webhooks = place.directory / "events.txt"
     with webhooks.open("wb") as file:
-        for body in _events(int(MOST_PER_SECOND * size.seconds), LIFE):
+        for body in _events(int(MOST_PER_SECOND * LOAD_SECONDS), LIFE):
             signed = signature.sign(body=body, secret=scratch.SECRET, now_ms=time.time_ns() // 1_000_000)
             file.write(b"%b\t%b\n" % (signed.encode(), body))
-    return load.run(f"http://127.0.0.1:{port}{path}", webhooks, connections=CONNECTIONS, seconds=size.seconds)
+    return load.run(f"http://127.0.0.1:{port}{path}", webhooks, connections=CONNECTIONS, seconds=LOAD_SECONDS)
 
 
 def _kept(place: Place) -> int:
