@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ('missed', models.PositiveIntegerField(default=0, help_text="Calls of the last 24 h that only UponAI's list told of.")),
                 ('missed_at', models.DateTimeField(help_text='When the last of these was found.', null=True)),
             ],
+            options={'verbose_name': 'agent'},
         ),
         migrations.CreateModel(
             name='Alert',

@@ -144,6 +144,7 @@ class AgentSeen(WorkspaceModel):
     missed_at = models.DateTimeField(null=True, help_text="When the last of these was found.")
 
     class Meta:
+        verbose_name = "agent"
         constraints = [models.UniqueConstraint(fields=["workspace", "agent"], name="agent_seen_once")]
 
     def __str__(self) -> str:
