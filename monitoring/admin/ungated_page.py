@@ -55,7 +55,7 @@ def _sentences(request: HttpRequest, found: Ungated, period: str) -> list[Senten
     if trouble := ungated.trouble(timezone.now()):
         said.append(Sentence("unknown", trouble))
     actions: list[Action] = []
-    if found.ways and found.ways[0].value == Call.WayAround.PRIVATE_KEY:
+    if any(group.value == Call.WayAround.PRIVATE_KEY for group in found.ways):
         if request.user.has_perm("accounts.change_workspace"):
             actions.append(Action("Enter a new key", reverse("admin:accounts_workspace_changelist"), kind="primary"))
         if settings.UPONAI_DASHBOARD_URL:

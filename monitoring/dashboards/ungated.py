@@ -24,8 +24,8 @@ BEHIND: Final = 6 * pull.EVERY
 
 WHAT_TO_DO: Final = {
     Way.PRIVATE_KEY: (
-        "Probably UponAI's private key is in other hands, or a system of yours uses it. Make a new key in UponAI's "
-        "dashboard, enter it in this workspace's settings, then delete the old one there."
+        "It is in other hands, or a system of yours uses it. Make a new key in UponAI's dashboard, enter it in this "
+        "workspace's settings, then delete the old one there."
     ),
     Way.BATCH: (
         "UponAI dials them without asking the gate. Have batches judged before (POST /gate/v1/judge), or declare them."
@@ -34,13 +34,13 @@ WHAT_TO_DO: Final = {
         "A web page still uses one of UponAI's own public keys. Give it a gate key of this console, then delete "
         "UponAI's key in its dashboard."
     ),
-    Way.REGISTERED: "Calls of an own SIP trunk. Have them judged before (POST /gate/v1/judge), or declare the trunk.",
+    Way.REGISTERED: "Have the trunk's calls judged before (POST /gate/v1/judge), or declare the trunk.",
 }
 LIKELY: Final = {
     Way.PRIVATE_KEY: "probably started with UponAI's private key",
-    Way.BATCH: "batch calls",
+    Way.BATCH: "dialled by a batch",
     Way.PUBLIC_KEY: "probably started with one of UponAI's own public keys",
-    Way.REGISTERED: "probably calls of an own SIP trunk",
+    Way.REGISTERED: "probably registered for an own SIP trunk",
 }
 
 
@@ -112,14 +112,16 @@ def headline(found: Ungated, period: str) -> str:
 
 
 def advice(found: Ungated) -> str:
-    """What most of them probably were, and what to do about it."""
+    """What the worst of them probably were, and what to do about it."""
     if not found.ways:
         known = f" {found.known:,} were started by senders that were declared." if found.known else ""
         return f"UponAI's lists are read every {int(pull.EVERY.total_seconds())} seconds.{known}"
-    way = Way(found.ways[0].value)
-    part = "Most are " if len(found.ways) > 1 else ""
-    likely = LIKELY[way]
-    return f"{part}{likely if part else likely[:1].upper() + likely[1:]}. {WHAT_TO_DO[way]}"
+    worst = next((group for group in found.ways if group.value == Way.PRIVATE_KEY), found.ways[0])
+    way = Way(worst.value)
+    who = "All" if worst.calls == found.calls else f"{worst.calls:,} of them"
+    who = "It" if found.calls == 1 else who
+    verb = "was" if worst.calls == 1 else "were"
+    return f"{who} {verb} {LIKELY[way]}. {WHAT_TO_DO[way]}"
 
 
 def trouble(now: datetime) -> str:

@@ -22,6 +22,7 @@ from accounts.scoping import scoped
 from monitoring.demo import traffic
 from monitoring.demo.traffic import Business, Planned
 from monitoring.ingest import rollups
+from monitoring.ingest.gating import concerns
 from monitoring.models import Call
 from policies.engine.decide import decide
 from policies.engine.types import NO_HOLDS, Channel, Direction, PolicySnapshot, Snapshot, Verdict, VerdictKind
@@ -186,6 +187,7 @@ def _call(workspace: Workspace, item: Planned, verdict: Verdict, has_decision: b
         duration_ms=round(outcome.seconds * 1000),
         cost_cents=_cost(workspace, item, verdict),
         decision_id=decision_id(item) if has_decision else None,
+        gating=Call.Gating.GATED if concerns(attempt.channel, attempt.direction) else "",
         changed_at=item.ends_at,
     )
 

@@ -19,7 +19,7 @@ from accounts.models import PublicKey, Workspace
 from accounts.scoping import current_workspace_id, scoped
 from monitoring.ingest import fold
 from monitoring.models import Call, KnownSender
-from policies.engine.types import Attempt, Channel, Direction
+from policies.engine.types import Attempt, Channel, Direction, VerdictKind
 from policies.gate import inbound_judge
 from policies.models import Decision, Dial, PhoneNumber
 
@@ -32,6 +32,7 @@ LOOKED_BACK: Final = timedelta(days=1)
 AT_ONCE: Final = 500
 ASKED_BEFORE: Final = timedelta(minutes=3)
 """So far from a call's start its inbound webhook may have come, where that did not name the call."""
+PASSING: Final = (VerdictKind.ALLOW, VerdictKind.GUARD)
 OWN_TELEPHONY: Final = "custom"
 
 _CARRIED: Final = (Channel.PHONE_CALL, Channel.SMS)
@@ -39,7 +40,7 @@ _CARRIED: Final = (Channel.PHONE_CALL, Channel.SMS)
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What is known of a conversation that somebody started."""
+    """What is known of a conversation that somebody started. `has_carrier`: or nobody could tell."""
 
     reference: str
     channel: str
@@ -48,6 +49,7 @@ class Started:
     peer: str
     agent: str
     started_at: datetime
+    decision_id: uuid.UUID | None = None
     batch_reference: str = ""
     has_carrier: bool = False
     is_direction_told: bool = True
@@ -128,6 +130,7 @@ def _started(change: Any) -> Started:
         values["peer"],
         values["agent"],
         values["started_at"],
+        values["decision_id"],
         batch_reference=next((event.batch_reference for event in events if event.batch_reference), ""),
         has_carrier=any(event.has_carrier for event in events),
         is_direction_told=fold.is_told(values, "direction"),
@@ -164,7 +167,23 @@ def _waits(one: Started, now: datetime) -> bool:
 def _passed(started: Collection[Started]) -> set[str]:
     """Those that a Dial has for its own, and that went where its decision let them go."""
     dials = {dial.call_id: dial for dial in Dial.objects.filter(call_id__in=[one.reference for one in started])}
-    return {one.reference for one in started if (dial := dials.get(one.reference)) and _fits(one, dial)}
+    passed = {one.reference for one in started if (dial := dials.get(one.reference)) and _fits(one, dial)}
+    return passed | _passed_long_ago([one for one in started if one.decision_id and one.reference not in dials])
+
+
+def _passed_long_ago(started: Collection[Started]) -> set[str]:
+    """Dials are forgotten in time. Then the decision itself must name the call."""
+    ids = {one.decision_id for one in started}
+    if not ids:
+        return set()
+    rows = Decision.objects.filter(decision_id__in=ids, verdict__in=PASSING, direction=Direction.OUTBOUND)
+    dialled = Dial.objects.filter(decision_id__in=ids).values("decision_id")
+    decisions = {row.decision_id: row for row in rows.exclude(decision_id__in=dialled)}
+    return {
+        one.reference
+        for one in started
+        if (row := decisions.get(one.decision_id)) and row.call_reference == one.reference
+    }
 
 
 def _fits(one: Started, dial: Dial) -> bool:

@@ -102,8 +102,8 @@ def _count(workspace):
 
 def test_finds_a_dial_that_failed_before_it_began(workspace, uponai):
     uponai.add_number(OUR_NUMBER)
-    call_id = uponai.dial("+41791234567", ignore_e164_validation=False)
-    wait_for(lambda: uponai.retell.call.retrieve(call_id).call_status == "not_connected" or None, seconds=5)
+    call_id = uponai.dial()
+    uponai.post(f"calls/{call_id}", disconnection_reason="dial_no_answer")
 
     pull_now(workspace)
 
