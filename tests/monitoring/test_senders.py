@@ -141,10 +141,7 @@ def test_says_first_what_did_not_pass_and_what_it_probably_was(workspace, django
 
     assert "14 calls since" in page
     assert "did not pass the gate, $2.80, to Gambia and Latvia." in page
-    assert (
-        "Probably started with UponAI&#x27;s private key" in page
-        or "Probably started with UponAI's private key" in page
-    )
+    assert "All were probably started with UponAI" in page
     assert reverse("admin:monitoring_knownsender_add") + "?kind=agent&amp;value=agent_1" in page
 
 
