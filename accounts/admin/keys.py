@@ -137,6 +137,7 @@ class PublicKeyAdmin(ConsoleAdmin):
             "public_key": row,
             "register_note": REGISTER_NOTE if row.kind == PublicKey.Kind.UPONAI else "",
             "may_change": self.has_change_permission(request, row),
+            "traffic_panel_url": panel_url("public-key", row.pk),
             "observed_panel_url": panel_url("observed", "public-key", row.pk),
             "overlap_days": keys.OVERLAP.days,
             "sentences": [],

@@ -14,7 +14,7 @@ from unfold.decorators import display
 from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
 from monitoring.api.calls import CallSerializer
-from monitoring.dashboards.call_page import call_page, decision_href
+from monitoring.dashboards.call_page import call_page, decision_href, whole_call_page
 from monitoring.models import Call
 from policies import words
 from policies.admin.filters import (
@@ -68,7 +68,7 @@ class CallAdmin(ExportedList):
             "title": "Call",
             "opts": None,
             "call": call,
-            "page": call_page(call),
+            "page": whole_call_page(call),
             "decision_href": decision_href(call),
             "listed_peer": listed_peer(
                 peer=call.peer,

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from accounts.components import Sentence
+from accounts.countries import NAMES
 from monitoring.models import BlockedCall, Call
 from policies import words
 from policies.models import Decision
@@ -35,6 +36,7 @@ class BlockedCallPage:
     list_href: str
     decision_href: str
     call_href: str
+    country_href: str
 
 
 def decisions_of(rows: Iterable[BlockedCall]) -> dict[UUID, Decision]:
@@ -76,6 +78,7 @@ def blocked_call_page(row: BlockedCall) -> BlockedCallPage:
         list_href=reverse("admin:monitoring_blockedcall_changelist"),
         decision_href=_href_of_decision(row),
         call_href=_href_of_call(row),
+        country_href=reverse("monitoring:country", args=[row.country]) if row.country in NAMES else "",
     )
 
 

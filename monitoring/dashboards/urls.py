@@ -1,4 +1,4 @@
-"""The addresses of the panels, below `/admin/`."""
+"""The addresses of the panels, and of pages that are no model's, below `/admin/`."""
 
 from django.urls import path
 
@@ -16,6 +16,8 @@ urlpatterns = [
     path("panels/map/", views.world_map, name="panel-map"),
     path("panels/matters/", views.matters, name="panel-matters"),
     path("panels/phone-number/<int:pk>/", views.phone_number, name="panel-phone-number"),
+    path("panels/public-key/<int:pk>/", views.public_key, name="panel-public-key"),
+    path("countries/<str:code>/", views.country, name="country"),
     path("panels/observed/<str:what>/<int:pk>/", views.observed, name="panel-observed"),
     path("panels/subject/<int:pk>/", views.subject, name="panel-subject"),
 ]

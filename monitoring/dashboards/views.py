@@ -12,11 +12,13 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from accounts.admin.base import is_htmx
-from accounts.models import Subject
+from accounts.countries import NAMES
+from accounts.models import PublicKey, Subject
 from monitoring.dashboards import home, observing
+from monitoring.dashboards.country import country_page
 from monitoring.dashboards.home import Asked
-from monitoring.dashboards.phone_number import traffic
 from monitoring.dashboards.subject import traffic as subject_traffic
+from monitoring.dashboards.traffic import traffic
 from policies.models import PhoneNumber
 
 View = Callable[..., HttpResponse]
@@ -36,10 +38,31 @@ def home_panel(name: str, permission: str, load: Callable[[Asked], dict[str, Any
 
 def phone_number_panel(request: HttpRequest, pk: int) -> HttpResponse:
     _require(request, "policies.view_phonenumber")
-    _require(request, "policies.view_decision")
     number = get_object_or_404(PhoneNumber, pk=pk)
-    seen = traffic(number, now=timezone.now(), zone=timezone.get_current_timezone())
-    return render(request, "monitoring/panels/phone_number.html", {"traffic": seen})
+    return _traffic(request, {"phone_number": number.e164}, whose="number")
+
+
+def public_key_panel(request: HttpRequest, pk: int) -> HttpResponse:
+    _require(request, "accounts.view_publickey")
+    key = get_object_or_404(PublicKey, pk=pk)
+    return _traffic(request, {"public_key": key.key}, whose="key")
+
+
+def _traffic(request: HttpRequest, about: dict[str, str], *, whose: str) -> HttpResponse:
+    _require(request, "monitoring.view_call")
+    _require(request, "monitoring.view_blockedcall")
+    seen = traffic(about, whose=whose, now=timezone.now(), zone=timezone.get_current_timezone())
+    return render(request, "monitoring/panels/traffic.html", {"traffic": seen})
+
+
+def country_page_view(request: HttpRequest, code: str) -> HttpResponse:
+    _require(request, "monitoring.view_usagebucket")
+    _require(request, "policies.view_countrypolicy")
+    if code not in NAMES:
+        raise Http404
+    page = country_page(code, now=timezone.now(), zone=timezone.get_current_timezone())
+    context = admin.site.each_context(request) | {"title": f"{page.flag} {page.name}", "page": page}
+    return render(request, "monitoring/country.html", context)
 
 
 def observed_panel(request: HttpRequest, what: str, pk: int) -> HttpResponse:
@@ -84,6 +107,8 @@ top = home_panel("top", "monitoring.view_usagebucket", home.top_panel)
 risk = home_panel("risk", "policies.view_countrypolicy", home.risk_panel)
 world_map = home_panel("map", "monitoring.view_usagebucket", home.map_panel)
 phone_number = for_members(phone_number_panel)
+public_key = for_members(public_key_panel)
+country = for_members(country_page_view)
 observed = for_members(observed_panel)
 subject = for_members(subject_panel)
 matters = home_panel("matters", "policies.view_synctarget", home.matters_panel)

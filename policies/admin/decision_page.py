@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.forms.models import model_to_dict
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from accounts.countries import name_of
+from accounts.countries import NAMES, name_of
 from policies.admin import test_call
 from policies.admin.judgement import Judgement, judgement
 from policies.engine.names import Direction, VerdictKind
@@ -40,6 +40,7 @@ class DecisionPage:
     test_href: str
     similar: Similar | None
     record: str
+    country_href: str
 
 
 def decision_page(decision: Decision, *, now: datetime) -> DecisionPage:
@@ -53,7 +54,18 @@ def decision_page(decision: Decision, *, now: datetime) -> DecisionPage:
         test_href=test_call.href(test_call.Typed.of(decision), recorded=decision),
         similar=_similar(decision, now),
         record=_record(decision),
+        country_href=_country_href(decision.country),
     )
+
+
+def _country_href(code: str) -> str:
+    """The page about this country, which another room serves; empty where there is none."""
+    if code not in NAMES:
+        return ""
+    try:
+        return reverse("monitoring:country", args=[code])
+    except NoReverseMatch:
+        return ""
 
 
 def _similar(decision: Decision, now: datetime) -> Similar | None:

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.urls import reverse
 
-from monitoring.dashboards.phone_number import traffic
+from monitoring.dashboards.traffic import traffic
 from tests import factories
-from tests.monitoring.dashboards.rows import NOW, make_call, make_decision
+from tests.monitoring.dashboards.rows import NOW, list_blocked, make_call, make_decision
 
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_MOMENT = datetime(2026, 2, 26, 5, tzinfo=UTC)  # local midnight six days before NOW
@@ -28,10 +28,13 @@ def test_it_counts_seven_local_days(number):
     make_call(NOW, phone_number="+14155550199")
     make_decision(number, "+442079460018", FIRST_MOMENT)
     make_decision(number, "+12125550123", NOW)
+    list_blocked(number.workspace_id, NOW)
 
-    seen = traffic(number, now=NOW, zone=NEW_YORK)
+    seen = traffic({"phone_number": number.e164}, whose="number", now=NOW, zone=NEW_YORK)
 
-    assert (seen.calls, seen.blocked) == (2, 1)
+    assert (seen.calls, seen.blocked, seen.minutes, seen.cost) == (2, 1, "3", "$0.30")
+    assert [(share.name, share.count) for share in seen.reasons] == [("Country not allowed", 1)]
+    assert [(share.name, share.count) for share in seen.places] == [("United States", 2)]
     assert [row.label for row in seen.chart.table.rows] == ["Thu 26 Feb", "Wed 4 Mar"]
     assert seen.chart.table.rows[0].cells == ("1", "1", "2")
 
