@@ -13,7 +13,7 @@ from rest_framework.mixins import ListModelMixin
 from accounts.api.inputs import CountryCode, PhoneNumberText, filter_set, one_of, period
 from accounts.api.views import ApiViewSet
 from monitoring.models import Call
-from policies.engine.names import Channel, Direction
+from policies.engine.names import Channel, Direction, NumberClass
 
 
 @extend_schema_field({"type": "string", "nullable": True})
@@ -84,6 +84,12 @@ class Calls(ListModelMixin, ApiViewSet):
         phone_number=PhoneNumberText(label="The workspace's own number."),
         peer=PhoneNumberText(label="The other side."),
         status=filters.CharFilter(),
+        disconnection_reason=filters.CharFilter(),
+        number_class=one_of(NumberClass),
+        agent=filters.CharFilter(),
+        public_key=filters.CharFilter(),
+        decision_id=filters.UUIDFilter(),
+        batch_reference=filters.CharFilter(),
         gating=one_of(Call.Gating),
         way_around=one_of(Call.WayAround),
         told_by=one_of(Call.ToldBy),

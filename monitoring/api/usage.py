@@ -1,15 +1,12 @@
-"""REST for usage: calls, minutes and cost from the hourly rollups, summed by one thing; and how many ran at once."""
+"""REST for usage: calls, minutes and cost by one thing and by steps of time; and how many ran at once."""
 
 from __future__ import annotations
 
 import zoneinfo
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.db.models import F, Q, Sum
-from django.db.models.functions import TruncDate
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -20,17 +17,15 @@ from rest_framework.response import Response
 from accounts.api.inputs import InstantField
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiView
+from monitoring.api.usage_points import BY_MINUTE, GROUPS, MOST_POINTS, TIMES, TooManyPoints, point, points
 from monitoring.ingest import concurrency
-from monitoring.models import UsageBucket
+from monitoring.ingest.rollups import MINUTES_KEPT
 
 CONCURRENCY = "concurrency"
 UNITS = {"calls": "calls", "minutes": "minutes", "cost": "usd", CONCURRENCY: "calls at once"}
 STEPS_OF_CONCURRENCY = ("hour", "day")
-GROUPS = ("hour", "day", "country", "reason", "direction", "channel")
 DEFAULT_SPAN = timedelta(days=30)
-LONGEST_SPANS = {"hour": timedelta(days=93), "day": timedelta(days=3 * 366)}
-
-_BLOCKED = Q(outcome=UsageBucket.Outcome.BLOCKED)
+LONGEST_SPANS = {"minute": timedelta(days=1), "hour": timedelta(days=93), "day": timedelta(days=3 * 366)}
 
 UsageQuery: Any = type(
     "UsageQuery",
@@ -38,6 +33,7 @@ UsageQuery: Any = type(
     {
         "metric": forms.ChoiceField(choices=[(name, name) for name in UNITS]),
         "by": forms.ChoiceField(choices=[(name, name) for name in GROUPS], required=False),
+        "step": forms.ChoiceField(choices=[(name, name) for name in TIMES], required=False),
         "from": InstantField(required=False),
         "to": InstantField(required=False),
     },
@@ -46,6 +42,7 @@ UsageQuery: Any = type(
 
 class UsagePointSerializer(serializers.Serializer):
     key = serializers.CharField(help_text="The hour's beginning, the day, the country, the reason … or empty.")
+    at = serializers.CharField(required=False, help_text="When the step began. Only where a step was asked for.")
     value = serializers.FloatField()
     blocked = serializers.IntegerField(
         required=False, help_text="Attempts that were blocked; they are in no value. Only for calls."
@@ -57,6 +54,7 @@ class UsageSerializer(serializers.Serializer):
 
     metric = serializers.CharField()
     by = serializers.CharField()
+    step = serializers.CharField(required=False)
     unit = serializers.CharField()
     period_from = serializers.DateTimeField()
     to = serializers.DateTimeField()
@@ -77,20 +75,31 @@ class Usage(ApiView):
         parameters=[
             OpenApiParameter("metric", str, required=True, enum=list(UNITS)),
             OpenApiParameter("by", str, enum=GROUPS, default="day", description="Days are the workspace's own."),
-            OpenApiParameter("from", OpenApiTypes.DATETIME, description="30 days before `to` by default."),
+            OpenApiParameter(
+                "step",
+                str,
+                enum=TIMES,
+                description="Cuts each value into steps of time. Minutes: of the last day, and only by direction, "
+                "channel, outcome and reason.",
+            ),
+            OpenApiParameter(
+                "from", OpenApiTypes.DATETIME, description="30 days before `to` by default; by minutes, one hour."
+            ),
             OpenApiParameter("to", OpenApiTypes.DATETIME, description="Now by default."),
         ],
     )
     def get(self, request: Request) -> Response:
-        """What was used, counted by whole hours."""
+        """What was used, counted by whole hours, or minutes."""
         query = self._query(request)
         zone = zoneinfo.ZoneInfo(self.token.workspace.time_zone)
         if query["metric"] == CONCURRENCY:
             series = _concurrency(query, zone)
             total = max((point["value"] for point in series), default=0)
         else:
-            series = _series(query, zone)
+            series = _points(query, zone)
             total = round(sum(point["value"] for point in series), 4)
+        if not query["step"]:
+            del query["step"]
         summary = {**query, "unit": UNITS[query["metric"]], "total": total, "series": series}
         return Response(UsageSerializer(summary).data)
 
@@ -99,7 +108,14 @@ class Usage(ApiView):
         if not form.is_valid():
             raise forms.ValidationError(form.errors.as_data())
         given = form.cleaned_data
-        metric, by = given["metric"], given["by"] or "day"
+        metric, by, step = given["metric"], given["by"] or given["step"] or "day", given["step"]
+        step = "" if by in TIMES and step == by else step
+        if by in TIMES and step:
+            raise Unprocessable.one("step", "conflict", f"By {by}, the series is cut by {by} already.")
+        time = step or by
+        if time == "minute" and by not in ("minute", *BY_MINUTE):
+            detail = f"By minutes, only {', '.join(BY_MINUTE)} are counted. Ask with step=hour."
+            raise Unprocessable.one("step", "conflict", detail)
         if metric == CONCURRENCY and by not in STEPS_OF_CONCURRENCY:
             detail = "UponAI tells only how many calls run in all. Ask by hour or by day."
             raise Unprocessable.one("by", "conflict", detail)
@@ -107,13 +123,15 @@ class Usage(ApiView):
             detail = f"Only blocked attempts have a reason, and they have no {metric}. Ask for metric=calls."
             raise Unprocessable.one("by", "conflict", detail)
         end = given["to"] or timezone.now()
-        start = given["from"] or _before(end, DEFAULT_SPAN)
+        start = given["from"] or _before(end, timedelta(hours=1) if time == "minute" else DEFAULT_SPAN)
         if start >= end:
             raise Unprocessable.one("from", "invalid", "from must be before to.")
-        longest = LONGEST_SPANS.get(by)
+        longest = LONGEST_SPANS.get(time)
         if longest and end - start > longest:
-            raise Unprocessable.one("from", "too_long", f"By {by}, at most {longest.days} days can be asked for.")
-        return {"metric": metric, "by": by, "from": start, "to": end}
+            raise Unprocessable.one("from", "too_long", f"By {time}, at most {longest.days} days can be asked for.")
+        if time == "minute" and start < timezone.now() - MINUTES_KEPT:
+            raise Unprocessable.one("from", "too_long", "Minutes are kept for a day. Ask by hour.")
+        return {"metric": metric, "by": by, "step": step, "from": start, "to": end}
 
 
 def _before(end: datetime, span: timedelta) -> datetime:
@@ -122,33 +140,13 @@ def _before(end: datetime, span: timedelta) -> datetime:
 
 
 def _concurrency(query: dict[str, Any], zone: zoneinfo.ZoneInfo) -> list[dict[str, Any]]:
-    points = concurrency.series(query["from"], query["to"], step=query["by"], zone=zone)
-    return [_point(point.at.date() if query["by"] == "day" else point.at, float(point.running)) for point in points]
+    found = concurrency.series(query["from"], query["to"], step=query["by"], zone=zone)
+    return [point(one.at.date() if query["by"] == "day" else one.at, float(one.running)) for one in found]
 
 
-def _series(query: dict[str, Any], zone: zoneinfo.ZoneInfo) -> list[dict[str, Any]]:
-    metric, by = query["metric"], query["by"]
-    rows = UsageBucket.objects.filter(hour__gte=query["from"], hour__lt=query["to"])
-    if by == "reason":
-        blocked = rows.filter(_BLOCKED).values(key=F("reason")).annotate(value=Sum("calls"))
-        return [_point(row["key"], row["value"]) for row in blocked.order_by("key")]
-    key = TruncDate("hour", tzinfo=zone) if by == "day" else F(by)
-    summed = {"calls": "calls", "minutes": "seconds", "cost": "cost_cents"}[metric]
-    sums = rows.values(key=key).annotate(
-        value=Sum(summed, filter=~_BLOCKED, default=0), blocked=Sum("calls", filter=_BLOCKED, default=0)
-    )
-    points = []
-    for row in sums.order_by("key"):
-        point = _point(row["key"], _in_unit(metric, row["value"]))
-        points.append({**point, "blocked": row["blocked"]} if metric == "calls" else point)
-    return points
-
-
-def _point(key: Any, value: float) -> dict[str, Any]:
-    shown = serializers.DateTimeField().to_representation(key) if isinstance(key, datetime) else str(key)
-    return {"key": shown, "value": value}
-
-
-def _in_unit(metric: str, value: int | Decimal) -> float:
-    divisor = {"calls": 1, "minutes": 60, "cost": 100}[metric]
-    return round(float(value) / divisor, 4)
+def _points(query: dict[str, Any], zone: zoneinfo.ZoneInfo) -> list[dict[str, Any]]:
+    try:
+        return points(query, zone)
+    except TooManyPoints:
+        detail = f"These would be more than {MOST_POINTS:,} values. Ask for a shorter time or longer steps."
+        raise Unprocessable.one("from", "too_long", detail) from None

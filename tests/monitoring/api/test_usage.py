@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from accounts.scoping import scoped
-from monitoring.models import ConcurrencySample, UsageBucket
+from monitoring.api import usage_points
+from monitoring.models import ConcurrencySample, MinuteBucket, PartyBucket, UsageBucket
 from tests.factories import make_workspace
 from tests.rest import assert_problem, client_of
 
@@ -166,3 +167,77 @@ def test_reaches_back_to_the_beginning_of_time(workspace):
     usage = client_of(workspace).get(f"{USAGE}?metric=calls&by=country&from=0001-01-01&to=9999-12-31").json()
 
     assert usage["total"] == 2
+
+
+def test_groups_by_what_calls_have_and_cuts_into_steps(busy):
+    client = client_of(busy)
+
+    def series(query):
+        return client.get(f"{USAGE}?metric=calls&{SPAN}&{query}").json()["series"]
+
+    assert series("by=outcome") == [
+        {"key": "blocked", "value": 5},
+        {"key": "connected", "value": 5},
+        {"key": "not_connected", "value": 1},
+    ]
+    assert series("by=number_class") == [{"key": "", "value": 6, "blocked": 5}]
+    assert series("by=country&step=hour")[0] == {"key": "CU", "at": "2026-11-02T23:00:00Z", "value": 0, "blocked": 4}
+    assert [(row["at"], row["key"]) for row in series("by=direction&step=day")] == [
+        ("2026-11-02", "outbound"),
+        ("2026-11-03", "inbound"),
+    ]
+    assert series("step=hour") == series("by=hour")
+    assert client.get(f"{USAGE}?metric=calls&{SPAN}&by=country&step=day").json()["step"] == "day"
+
+
+def test_groups_by_numbers_and_keys(workspace):
+    with scoped(workspace.pk):
+        for outcome, calls in (("connected", 3), ("blocked", 2)):
+            PartyBucket.objects.create(
+                hour=HOUR, kind="phone_number", value="+14155550100", outcome=outcome, calls=calls, seconds=60
+            )
+        PartyBucket.objects.create(hour=HOUR, kind="public_key", value="pk_site", outcome="connected", calls=9)
+    client = client_of(workspace)
+
+    numbers = client.get(f"{USAGE}?metric=calls&by=phone_number&{SPAN}").json()["series"]
+    keys = client.get(f"{USAGE}?metric=calls&by=public_key&step=hour&{SPAN}").json()["series"]
+
+    assert numbers == [{"key": "+14155550100", "value": 3, "blocked": 2}]
+    assert keys == [{"key": "pk_site", "at": "2026-11-02T23:00:00Z", "value": 9, "blocked": 0}]
+
+
+def test_cuts_the_last_day_into_minutes(workspace):
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
+    with scoped(workspace.pk):
+        facts = {"minute": minute, "direction": "inbound", "channel": "chat"}
+        MinuteBucket.objects.create(**facts, outcome="connected", calls=2)
+        MinuteBucket.objects.create(**facts, outcome="blocked", reason="held", calls=1)
+    client = client_of(workspace)
+
+    (point,) = client.get(f"{USAGE}?metric=calls&by=minute").json()["series"]
+    (held,) = client.get(f"{USAGE}?metric=calls&by=reason&step=minute").json()["series"]
+
+    assert (point["value"], point["blocked"]) == (2, 1)
+    assert held == {"key": "held", "at": point["key"], "value": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "code"),
+    [
+        ("by=country&step=minute", "step", "conflict"),
+        ("by=hour&step=day", "step", "conflict"),
+        ("by=country&step=week", "step", "invalid_choice"),
+        ("by=country&step=hour&from=2020-01-01&to=2026-11-02", "from", "too_long"),
+        ("by=minute&from=2026-11-01T00:00:00Z&to=2026-11-01T01:00:00Z", "from", "too_long"),
+    ],
+)
+def test_refuses_steps_that_it_cannot_cut(workspace, query, field, code):
+    problem = assert_problem(client_of(workspace).get(f"{USAGE}?metric=calls&{query}"), 422, field)
+
+    assert problem["errors"][0]["code"] == code
+
+
+def test_refuses_more_points_than_anybody_reads(busy, monkeypatch):
+    monkeypatch.setattr(usage_points, "MOST_POINTS", 2)
+
+    assert_problem(client_of(busy).get(f"{USAGE}?metric=calls&by=country&{SPAN}"), 422, "from")
