@@ -18,6 +18,7 @@ _FIGURES: Final = (
     ("minutes", "Minutes", "{:,.0f}"),
     ("usd", "Spent", "${:,.2f}"),
 )
+_THEN: Final = {"daily": "that day", "weekly": "that week"}
 _BEFORE: Final = {"daily": "the day before", "weekly": "the week before"}
 SECTIONS: Final = (
     ("review", "Needs somebody", "Nothing waits for anybody."),
@@ -51,6 +52,7 @@ class Said:
 
     title: str
     sentence: str
+    then: str
     before: str
     figures: tuple[Compared, ...]
     reasons: tuple[Compared, ...]
@@ -64,6 +66,7 @@ def said(digest: Digest) -> Said:
     return Said(
         title=title(digest),
         sentence=sentence(digest),
+        then=_THEN.get(digest.period, "then"),
         before=_BEFORE.get(digest.period, "the period before"),
         figures=tuple(_compared(name, content["figures"][key], form) for key, name, form in _FIGURES),
         reasons=tuple(_compared(words.reason(row["key"]), row) for row in content["reasons"]),

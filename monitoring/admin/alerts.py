@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.timesince import timesince
 from unfold.contrib.filters.admin import ChoicesRadioFilter, DropdownFilter
 from unfold.decorators import display
@@ -22,7 +23,8 @@ from monitoring import alerts
 from monitoring.models import Alert
 
 MOST_SHOWN: Final = 10
-LONGEST_LINE: Final = 140
+LONGEST_LINE: Final = 64
+"""What a narrow screen shows in two lines; the page of the alert has the rest."""
 _TONES: Final = {
     Alert.Kind.KEY_REFUSED: "danger",
     Alert.Kind.SYNC_STOPPED: "danger",
@@ -48,8 +50,8 @@ class LastingFilter(DropdownFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ConsoleAdmin):
-    list_display = ("line", "state", "since", "over", "known")
-    list_display_links = ("line",)
+    list_display = ("thing", "line", "state", "since", "over", "known")
+    list_display_links = ("thing",)
     list_filter = (LastingFilter, ("kind", ChoicesRadioFilter))
     search_fields = ("sentence", "about")
     search_help_text = "Words of the alert"
@@ -113,8 +115,12 @@ class AlertAdmin(ConsoleAdmin):
     # --- The list -----------------------------------------------------------------------------------
 
     @display(description="What")
+    def thing(self, row: Alert) -> str:
+        return row.get_kind_display()
+
+    @display(description="In short")
     def line(self, row: Alert) -> str:
-        return row.sentence if len(row.sentence) <= LONGEST_LINE else f"{row.sentence[:LONGEST_LINE]}…"
+        return Truncator(row.sentence).chars(LONGEST_LINE)
 
     @display(description="State")
     def state(self, row: Alert) -> str:

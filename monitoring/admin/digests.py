@@ -52,7 +52,12 @@ class DigestAdmin(ConsoleAdmin):
         row = self.found(request, object_id)
         said = digest_words.said(row)
         tone = "notice" if row.content["review"] else "quiet"
-        context = {"title": said.title, "digest": said, "row": row, "sentence": Sentence(tone, said.sentence)}
+        context = {
+            "title": said.title,
+            "digest": said,
+            "row": row,
+            "sentence": Sentence(tone, said.sentence, said.title),
+        }
         return self.page(request, "monitoring/digest.html", context)
 
     @display(description="Period")
