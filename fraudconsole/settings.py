@@ -284,7 +284,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep events": {"task": "monitoring.tasks.sweep_events", "schedule": 2.0, "options": {"expires": 10}},
     "watch for alerts": {"task": "monitoring.tasks.watch_for_alerts", "schedule": 5.0, "options": {"expires": 5}},
     "mail messages": {"task": "monitoring.tasks.mail_messages", "schedule": 10.0, "options": {"expires": 10}},
-    "sweep relays": {"task": "monitoring.tasks.sweep_relays", "schedule": 5.0, "options": {"expires": 5}},
+    "sweep relays": {"task": "monitoring.tasks.sweep_relays", "schedule": 2.0, "options": {"expires": 5}},
     "write digests": {"task": "monitoring.tasks.write_digests", "schedule": 60.0, "options": {"expires": 60}},
     "forget messages": {"task": "monitoring.tasks.forget_messages", "schedule": 3600.0, "options": {"expires": 600}},
     "sweep pulls": {"task": "monitoring.tasks.sweep_pulls", "schedule": 10.0, "options": {"expires": 10}},
