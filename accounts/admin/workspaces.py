@@ -19,7 +19,9 @@ from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminTextareaWidget
 from accounts import countries, gate_rules, leaks, workspaces
 from accounts.admin.base import ConsoleAdmin, VerbForm, acting
 from accounts.admin.display import CountryField
+from accounts.admin.kyc import settings_fields
 from accounts.admin.rule_fields import LimitsField
+from accounts.kyc import provider_results
 from accounts.middleware import SESSION_KEY
 from accounts.models import ApiToken, Membership, UponaiKey, Workspace
 
@@ -68,7 +70,7 @@ class PricesField(forms.CharField):
         return code, float(price)
 
 
-class WorkspaceForm(VerbForm):
+class WorkspaceForm(settings_fields.KycSettingsFields, VerbForm):  # type: ignore[misc,name-defined]
     home_country = CountryField(help_text="Calls elsewhere count as international.")
     time_zone = forms.ChoiceField(
         choices=time_zone_choices,
@@ -92,6 +94,7 @@ class WorkspaceForm(VerbForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial |= settings_fields.initial(self.instance)
         if "limits" in self.fields:
             rows = gate_rules.of_the_gate().workspace_limit_rows()
             self.fields["limits"].show(rows)  # type: ignore[attr-defined]
@@ -103,7 +106,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     fieldsets = (
         (None, {"fields": ("name", ("home_country", "time_zone"))}),
         ("Prices", {"fields": ("agent_minute_price", "carrier_prices")}),
-        ("KYC", {"fields": ("kyc_fallback",)}),
+        ("KYC", {"fields": ("kyc_fallback", *settings_fields.ROWS)}),
         ("At UponAI", {"fields": ("new_numbers", "requests_per_second")}),
         ("Four eyes", {"fields": (("approval_tier", "approval_hours"),), "description": FOUR_EYES_MEAN}),
         ("Mail", {"fields": ("digest_period",)}),
@@ -130,6 +133,7 @@ class WorkspaceAdmin(ConsoleAdmin):
     def run_verb(self, request: HttpRequest, row: Any, form: Any, *, creating: bool) -> Workspace:
         stored = Workspace.objects.get(pk=row.pk)
         given = {name: form.cleaned_data[name] for name in workspaces.SETTINGS_FIELDS if name in form.cleaned_data}
+        given["kyc_settings"] = settings_fields.settings_of(form.cleaned_data)
         changes = {name: value for name, value in given.items() if getattr(stored, name) != value}
         if changes:
             workspaces.change_settings(workspace=stored, **changes, **acting(request))
@@ -155,6 +159,7 @@ class WorkspaceAdmin(ConsoleAdmin):
                 "webhooks": {"inbound": f"{hooks}/inbound", "events": f"{hooks}/events"},
             }
         if user.has_perm("accounts.view_membership"):
+            context["provider"] = self._provider(workspace)
             context["members"] = Membership.objects.select_related("user").order_by("user__email")
         if user.has_perm("accounts.view_apitoken"):
             context["tokens"] = ApiToken.objects.filter(revoked_at=None).order_by("name")
@@ -165,7 +170,27 @@ class WorkspaceAdmin(ConsoleAdmin):
     def own_urls(self) -> list[Any]:
         return [
             ("enter/", "enter", self.enter_view),
+            ("provider-secret/", "provider_secret", self.provider_secret_view),
         ]
+
+    def provider_secret_view(self, request: HttpRequest) -> HttpResponse:
+        """A new secret for the results of identity providers, on the page this once."""
+        workspace = request.workspace  # type: ignore[attr-defined]
+        if request.method != "POST" or not request.user.has_perm("accounts.change_workspace"):
+            raise PermissionDenied
+        secret = provider_results.new_secret(workspace=workspace, **acting(request))
+        workspace.refresh_from_db(fields=["provider_secret"])
+        context = {
+            "title": "Results of identity providers",
+            "provider": self._provider(workspace) | {"new_secret": secret},
+        }
+        answer = self.page(request, "accounts/provider_secret.html", context)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    def _provider(self, workspace: Workspace) -> dict[str, Any]:
+        address = f"{settings.CONSOLE_URL}{reverse('kyc_provider_results', args=[workspace.endpoint])}"
+        return {"address": address, "has_secret": bool(workspace.provider_secret)}
 
     def enter_view(self, request: HttpRequest) -> HttpResponse:
         """Works in another of one's workspaces from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from django.conf import settings
@@ -26,6 +27,7 @@ from accounts.kyc.texts import LONGEST_TEXT
 from accounts.kyc.upload_page import InMemory
 from accounts.models import KycDocument, UploadLink
 
+KINDS: Final = ", ".join(KycDocument.Kind.values)
 AROUND_A_FILE: Final = 64 * 1024
 EXPORT, ERASE = "export", "erase"
 
@@ -45,12 +47,14 @@ class UploadDocument(serializers.Serializer):
     """multipart/form-data."""
 
     file = serializers.FileField(help_text=f"PNG, JPEG or PDF of at most {MOST_BYTES // 1024 // 1024} MB.")
-    kind = serializers.ChoiceField(choices=KycDocument.Kind.choices)
+    kind = serializers.CharField(help_text=f"One of: {KINDS}.")
     side = serializers.ChoiceField(choices=["front", "back"], required=False)
 
 
 class KycDocumentSerializer(serializers.ModelSerializer):
     """What is known of a document. Its pages are shown to reviewers alone, by no token."""
+
+    kind = serializers.CharField(help_text=f"One of: {KINDS}.")
 
     class Meta:
         model = KycDocument
@@ -127,10 +131,11 @@ class Papers:
         return Response(UploadLinkSerializer(link).data | {"url": url}, status=201)
 
     @extend_schema(responses={204: None})
-    @action(detail=True, methods=["delete"], url_path=r"upload-links/(?P<link>[0-9]{1,18})")
+    @action(detail=True, methods=["delete"], url_path=r"upload-links/(?P<link>[^/]+)")
     def upload_link(self: Any, request: Request, pk: str, link: str) -> Response:
         """Takes a link back, at once; twice as well as once."""
-        row = UploadLink.objects.filter(record=self.get_object(), pk=int(link)).first()
+        rows = UploadLink.objects.filter(record=self.get_object())
+        row = rows.filter(pk=int(link)).first() if re.fullmatch("[1-9][0-9]{0,17}", link) else None
         if row is None:
             raise Http404
         links.revoke_link(link=row, acting_user=self.token, now=timezone.now())
@@ -173,5 +178,5 @@ def _uploaded(request: Request) -> tuple[Any, dict[str, str]]:
         raise Unprocessable.one("file", "required", "Send a file, as multipart/form-data.")
     for name, value in ({"kind": ""} | words).items():
         if not isinstance(value, str) or (name == "kind" and not value):
-            raise Unprocessable.one(name, "required", f"{name} is one of: {', '.join(KycDocument.Kind.values)}.")
+            raise Unprocessable.one(name, "required", f"{name} is one of: {KINDS}.")
     return file, words

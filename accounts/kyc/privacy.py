@@ -36,6 +36,8 @@ from accounts.scoping import scoped, unscoped
 from accounts.workspaces import taking_turns
 
 MAY_SEE_DOCUMENTS: Final = "accounts.view_kycdocument"
+MAY_ERASE: Final = "accounts.change_workspace"
+"""Who answers for the workspace."""
 DOTS: Final = "••••"
 ENDED: Final = (State.REJECTED, State.WITHDRAWN, State.EXPIRED)
 """Where the time that a record is kept begins. One that is open or approved is kept as long as it is so."""

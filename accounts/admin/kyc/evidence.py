@@ -33,6 +33,7 @@ class Shown:
     reading_tone: str
     problems: tuple[str, ...]
     lines_href: str
+    number_href: str
     uploaded_at: datetime
 
 
@@ -88,6 +89,7 @@ def _shown(row: KycDocument, who: User) -> Shown:
         reading_tone=tone,
         problems=tuple(problem["words"] for problem in row.reading.get("problems", ())) if may_see else (),
         lines_href=_lines_href(row) if is_clean and may_see else "",
+        number_href=_number_href(row) if is_clean and may_see else "",
         uploaded_at=row.uploaded_at,
     )
 
@@ -97,6 +99,13 @@ def _lines_href(row: KycDocument) -> str:
     if row.kind not in IDENTITY:
         return ""
     return reverse("admin:accounts_kycrecord_document_lines", args=[row.record_id, row.pk])
+
+
+def _number_href(row: KycDocument) -> str:
+    """Where its number is noted by hand; empty for papers that have none."""
+    if row.kind not in IDENTITY:
+        return ""
+    return reverse("admin:accounts_kycrecord_document_number", args=[row.record_id, row.pk])
 
 
 def _reading(row: KycDocument) -> tuple[str, str]:

@@ -18,13 +18,14 @@ from accounts.admin.base import ConsoleAdmin, VerbForm, acting, is_htmx
 from accounts.admin.display import CountriesField
 from accounts.admin.kyc import case, decisions, pieces, queue
 from accounts.admin.kyc.decisions import Viewer
+from accounts.admin.kyc.papers import KINDS, REFUSALS, PaperViews, open_links
+from accounts.admin.kyc.papers import said as _said
 from accounts.admin.kyc.unlocks import CHANNELS
 from accounts.kyc import claims, document_page, documents, links, people, privacy, records, review
 from accounts.kyc.states import State
-from accounts.kyc.transitions import Conflict, NotEntitled
+from accounts.kyc.transitions import Conflict
 from accounts.models import KycDocument, KycRecord, Subject, User
 
-REFUSALS = (Conflict, NotEntitled, ValidationError)
 MOST_ASSIGNED = queue.PER_PAGE
 LONGEST_LINES = 400
 KEPT = ("reason_codes", "text_for_subject", "text_for_colleagues", "override_reason", "rejection")
@@ -48,7 +49,7 @@ class KycRecordForm(VerbForm):
 
 
 @admin.register(KycRecord)
-class KycRecordAdmin(ConsoleAdmin):
+class KycRecordAdmin(PaperViews, ConsoleAdmin):
     form = KycRecordForm
     refusals = REFUSALS
     list_select_related = ("subject",)
@@ -81,6 +82,7 @@ class KycRecordAdmin(ConsoleAdmin):
             (one + "upload-link/", "upload_link", self.upload_link_view),
             (one + "documents/<uuid:document_id>/<int:page>/", "document_page", self.document_page_view),
             (one + "documents/<uuid:document_id>/lines/", "document_lines", self.document_lines_view),
+            *self.paper_urls(one),
         ]
 
     # --- The queue ----------------------------------------------------------------------------------
@@ -173,6 +175,8 @@ class KycRecordAdmin(ConsoleAdmin):
             "claim_words": decisions.claim_words(record),
             "may_claim": decisions.may_claim(record, viewer, now),
             "may_release": record.claimed_by == viewer.actor,
+            "document_kinds": KINDS,
+            "open_links": len(open_links(record)) if viewer.may_review else 0,
             "may_link": viewer.may_review and record.state in (State.DRAFT, State.NEEDS_INFORMATION),
         }
 
@@ -329,10 +333,6 @@ class KycRecordAdmin(ConsoleAdmin):
             subject = form.cleaned_data["subject"]
             return records.create_kyc_record(workspace=workspace, subject=subject, **facts, **acting(request))
         return records.edit_kyc_record(record=KycRecord.objects.get(pk=row.pk), **facts, **acting(request))
-
-
-def _said(refusal: Exception) -> str:
-    return " ".join(refusal.messages) if isinstance(refusal, ValidationError) else str(refusal)
 
 
 def _is_number(text: str) -> bool:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
 
 from accounts.admin.base import ConsoleAdmin, VerbForm, acting
 from accounts.admin.display import CountriesField, CountryField, countries_cell, phone_facts, searched_digits
-from accounts.kyc import records
-from accounts.models import Subject
+from accounts.kyc import privacy, records
+from accounts.models import KycDocument, Subject
 
 
 class SubjectForm(VerbForm):
@@ -47,6 +49,47 @@ class SubjectAdmin(ConsoleAdmin):
         (None, {"fields": (("name", "reference"), ("phone", "email"))}),
         ("Person", {"fields": (("country_of_residence", "nationalities"), "date_of_birth")}),
     )
+
+    change_form_outer_after_template = "accounts/kyc/_subject_actions.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        subject = self.found(request, object_id)
+        is_there = subject.erased_at is None
+        context = {
+            "may_export": is_there and privacy.may_see_documents(request.user),
+            "may_erase": is_there and request.user.has_perm(privacy.MAY_ERASE),
+            "document_count": KycDocument.objects.filter(record__subject=subject, removed_at=None).count(),
+        }
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[no-any-return]
+
+    def own_urls(self) -> list[Any]:
+        one = "<int:object_id>/"
+        return [(one + "export/", "export", self.export_view), (one + "erase/", "erase", self.erase_view)]
+
+    def export_view(self, request: HttpRequest, object_id: int) -> Any:
+        """Everything that is kept about the person, as one file."""
+        subject = self.found_to_change(request, object_id)
+        if not privacy.may_see_documents(request.user):
+            raise PermissionDenied
+        bundle = privacy.export(subject=subject, **acting(request))
+        answer = FileResponse(bundle, as_attachment=True, filename=f"subject-{subject.pk}.zip")
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    def erase_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """For good, after the reference was typed once more."""
+        subject = self.found_to_change(request, object_id)
+        if not request.user.has_perm(privacy.MAY_ERASE):
+            raise PermissionDenied
+        reason = request.POST.get("reason", "").strip()[:200]
+        if request.POST.get("reference", "").strip() != subject.reference or not reason:
+            messages.warning(request, "Nothing was erased: type the reference as it stands here, and say why.")
+            return redirect(self.change_url(subject))
+        privacy.erase(subject=subject, reason=reason, **acting(request))
+        messages.success(request, "The person is erased. What was decided about them stays without their name.")
+        return redirect("admin:accounts_subject_changelist")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subject]:
         return super().get_queryset(request).annotate(records=Count("kyc_records"))
