@@ -24,7 +24,7 @@ from tests.browser.test_journey import PATIENCE_MS
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 ORIGIN = "https://portal.harbor.example"
-OURS, PEER = "+14155550101", "+14155550123"
+OURS, PEER, UNDECLARED = "+14155550101", "+14155550123", "+16135550142"
 NAME, REFERENCE = "Mira Sandoval", "portal-4711"
 QUEUE = "/admin/accounts/kycrecord/"
 
@@ -64,13 +64,13 @@ def paper(name: str, words: str, *, tint: str = "#e8eef4") -> FilePayload:
     return {"name": name, "mimeType": "image/jpeg", "buffer": content.getvalue()}
 
 
-def call_as_the_subject(demo: Demo, key: str) -> tuple[int, Any]:
+def call_as_the_subject(demo: Demo, key: str, to_number: str = PEER) -> tuple[int, Any]:
     """What the portal's page does when the subject presses the button."""
     token = demo.api("end-user-tokens/", "POST", {"subject": REFERENCE})["token"]
     request = urllib.request.Request(
         f"{demo.url}/gate/v2/create-phone-call",
         method="POST",
-        data=json.dumps({"to_number": PEER}).encode(),
+        data=json.dumps({"to_number": to_number}).encode(),
         headers={
             "Authorization": f"Bearer {key}",
             "Origin": ORIGIN,
@@ -115,7 +115,7 @@ def case(demo: Demo) -> str:
             "date_of_birth": "1988-02-29",
         },
     )
-    use = {"declared_countries": ["US", "CA"], "declared_calls_per_day": 20, "declared_purpose": "Books journeys"}
+    use = {"declared_countries": ["US"], "declared_calls_per_day": 20, "declared_purpose": "Books journeys"}
     record = demo.api("kyc-records/", "POST", {"subject": REFERENCE, "level": 3} | use)
     handed_in = demo.api(f"kyc-records/{record['id']}/submit/", "POST", {})
     assert handed_in["state"] == "submitted", handed_in
@@ -147,6 +147,7 @@ def test_a_case_goes_from_the_queue_to_the_subjects_first_call(
     assert status == 201, started
     assert started["to_number"] == PEER
     the_call_is_shown_on_the_case(browser, demo, case, screenshots)
+    what_was_not_declared_opens_the_case_again(browser, demo, key, screenshots)
 
 
 def claim_and_ask_for_more(page: Page, screenshots: Path) -> str:
@@ -250,6 +251,20 @@ def the_call_is_shown_on_the_case(browser: Browser, demo: Demo, case: str, scree
                 break
         expect(tried).to_contain_text("1 let through")
         page.screenshot(path=screenshots / "kyc-approved.png", full_page=True)
+
+
+def what_was_not_declared_opens_the_case_again(browser: Browser, demo: Demo, key: str, screenshots: Path) -> None:
+    status, refused = call_as_the_subject(demo, key, UNDECLARED)
+    assert (status, refused["code"]) == (403, "challenge_kyc")
+    with at_work(browser, demo, "reviewer") as page:
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        opened: list[Any] = []
+        while not opened and time.monotonic() < deadline:
+            page.wait_for_timeout(500)
+            opened = demo.api(f"kyc-records/?subject={REFERENCE}&state=submitted")["results"]
+        page.goto(f"{QUEUE}{opened[0]['id']}/change/")
+        expect(page.get_by_label("In short")).to_contain_text("Tried what was not declared: phone calls to Canada.")
+        page.screenshot(path=screenshots / "kyc-left-declared-use.png", full_page=True)
 
 
 def test_a_key_alone_decides_nothing(browser: Browser, demo: Demo) -> None:
