@@ -110,19 +110,11 @@ def adopt(
     """
     with taking_turns(phone_number.workspace_id):
         number, target = _rows(phone_number)
-        if target.observed is None:
-            raise Refused.one("phone_number", "never_seen", NEVER_SEEN)
-        if _is_outdated(target):
-            raise Refused.one("phone_number", "on_its_way", ON_ITS_WAY)
-        wanted, seen = lists.desired_of(target, now=now), lists.of_json(target.observed)
+        wanted, seen = lists.desired_of(target, now=now), _seen(target)
         found = differences.between(wanted, seen)
         if not found and asking.asks_another(number):
             return _leave_webhooks(number, target, acting_user=acting_user, now=now)
-        if not found:
-            raise Refused.one("phone_number", "as_wanted", AS_WANTED)
-        changes = {f"{one.direction}_countries": _adopted(number, one) for one in found}
-        if all(codes == _own(number, one.direction) for codes, one in zip(changes.values(), found, strict=True)):
-            raise Refused.one("phone_number", "sanctioned", ONLY_SANCTIONED)
+        changes = _changes(number, found)
         edit = actions.edit_phone_number(
             phone_number=number,
             acting_user=acting_user,
@@ -160,6 +152,25 @@ def _rows(phone_number: PhoneNumber) -> tuple[PhoneNumber, SyncTarget]:
         .get(phone_number=phone_number)
     )
     return target.phone_number, target
+
+
+def _seen(target: SyncTarget) -> CountryLists:
+    """What UponAI was last seen to have. Raises Refused where that says nothing about what is wanted now."""
+    if target.observed is None:
+        raise Refused.one("phone_number", "never_seen", NEVER_SEEN)
+    if _is_outdated(target):
+        raise Refused.one("phone_number", "on_its_way", ON_ITS_WAY)
+    return lists.of_json(target.observed)
+
+
+def _changes(number: PhoneNumber, found: list[Difference]) -> dict[str, list[str] | None]:
+    """The number's lists as they would be, by the name that an edit has for each. Raises Refused."""
+    if not found:
+        raise Refused.one("phone_number", "as_wanted", AS_WANTED)
+    changes = {f"{one.direction}_countries": _adopted(number, one) for one in found}
+    if all(codes == _own(number, one.direction) for codes, one in zip(changes.values(), found, strict=True)):
+        raise Refused.one("phone_number", "sanctioned", ONLY_SANCTIONED)
+    return changes
 
 
 def _is_outdated(target: SyncTarget) -> bool:

@@ -1,6 +1,8 @@
 """A policy file is carried through whole, once, by the verbs that people use; or nothing of it is."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts import keys, workspaces
 from accounts.models import AuditEntry, PublicKey
@@ -175,6 +177,20 @@ def test_changes_nothing_at_all_when_a_later_part_fails(in_workspace, numbers, m
         applied(in_workspace, WHOLE)
 
     assert everything(in_workspace) == before
+
+
+def test_moving_many_numbers_takes_as_many_queries_as_moving_few(in_workspace):
+    def queries(first, count):
+        """Each of these numbers leaves a policy of its own, so that each is a part of the plan."""
+        e164s = [f"+1415555{first + place}" for place in range(count)]
+        for e164 in e164s:
+            make_phone_number(in_workspace, e164)
+        with CaptureQueriesContext(connection) as captured:
+            applied(in_workspace, "phone_numbers:\n" + "".join(f"  '{e164}': shared\n" for e164 in e164s))
+        return len(captured)
+
+    make_policy(in_workspace, name="shared")
+    assert queries(1000, 2) == queries(2000, 12)
 
 
 @pytest.fixture
