@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -70,6 +71,21 @@ def test_a_key_that_cannot_be_read_is_said_and_nobody_goes_round_in_circles(numb
     assert 1 <= len(tried) < 20
     assert "ENCRYPTION_KEYS" in SyncTarget.objects.exclude(error="").first().error
     assert connecting.has_key(workspace.pk)
+
+
+def test_two_that_read_the_same_row_do_not_take_the_same_place(in_workspace, provider, monkeypatch):
+    line = connection._Line(in_workspace.pk, uuid.uuid4(), moment)
+    real, between = connection._next_place, []
+
+    def somebody_is_faster(row, now):
+        if not between:
+            between.append(None)
+            between.append(line._reserve().at)
+        return real(row, now)
+
+    monkeypatch.setattr(connection, "_next_place", somebody_is_faster)
+
+    assert line._reserve().at > between[1]
 
 
 def test_a_list_without_an_end_is_not_read_for_ever(in_workspace, provider, monkeypatch):
