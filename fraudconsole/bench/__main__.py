@@ -24,6 +24,7 @@ SECTIONS = {
     "waiting": "waiting",
     "attack": "attack",
     "journeys": "journeys",
+    "home": "home",
 }
 """By name, the module whose `measure` it is."""
 Measure = Callable[[scratch.Place, Size, random.Random], list[Table]]

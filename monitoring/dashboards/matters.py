@@ -72,7 +72,8 @@ def _dangers(pulse: Pulse, now: datetime, zone: tzinfo) -> Iterator[Matter]:
         text = f"place{'s' * (pulse.key_leaks != 1)} showed the private UponAI key: replace it at UponAI, then here"
         yield Matter(_most(pulse.key_leaks), text, _list("accounts_workspace"), "danger")
     if pulse.ungated:
-        text = f"call{'s' * (pulse.ungated != 1)} or chats at UponAI did not pass the gate in 24 hours"
+        what = "call or chat" if pulse.ungated == 1 else "calls and chats"
+        text = f"{what} at UponAI did not pass the gate in 24 hours"
         yield Matter(_most(pulse.ungated), text, links.ungated(start=now - UNGATED_SINCE, zone=zone), "danger")
     if pulse.alerts:
         more = f": {pulse.newest_alert}" if pulse.alerts == 1 else f", the newest: {pulse.newest_alert}"

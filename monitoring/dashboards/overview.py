@@ -82,7 +82,7 @@ def at_risk(found: Exposure | None) -> Card:
     label, href = "At risk", reverse("exposure-page")
     if found is None:
         return Card(label, "…", "is being reckoned", href=href)
-    return Card(label, f"{usd(found.usd_per_hour)} an hour", "at most, with today's settings", href=href)
+    return Card(label, usd(found.usd_per_hour), "an hour at most, as things are set", href=href)
 
 
 _CARDS: Mapping[Metric, str] = {

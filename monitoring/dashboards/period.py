@@ -96,7 +96,7 @@ class Period:
         floored, step = (floor_minute, MINUTE) if by_minute else (floor_hour, HOUR)
         end = min(_ceil(end, step), floored(now) + step)
         start = min(floored(start), end - step)
-        asked = {"period": CUSTOM, "from": first.strip(), "to": last.strip()}
+        asked = {"period": CUSTOM, "from": _plain(first), "to": _plain(last)}
         return cls(CUSTOM, _shape(start, end, zone, by_minute=by_minute), start, end, zone, asked)
 
     @property
@@ -185,6 +185,11 @@ def _shape(start: datetime, end: datetime, zone: tzinfo, *, by_minute: bool) -> 
 
 def _spoken(local: datetime) -> str:
     return f"{local.day} {local:%b} {local:%H:%M}"
+
+
+def _plain(text: str) -> str:
+    """What was read, without what the reading overlooked."""
+    return f"{datetime.fromisoformat(text.strip()):%Y-%m-%dT%H:%M}"
 
 
 def _read(field: str, text: str, zone: tzinfo, *, fold: int) -> datetime:

@@ -14,7 +14,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from accounts.models import User, Workspace
-from monitoring.demo import cast, end_users, founding, history, phone_numbers
+from monitoring.demo import cast, end_users, founding, history, phone_numbers, today
 from monitoring.demo.history import Written
 from policies.gate.rebuild import rebuild
 
@@ -65,6 +65,8 @@ def seed(*, now: datetime, size: Size | None = None, tell: Tell = lambda step, d
     written = _write_histories(first, second, size=size, now=now, tell=tell)
     for workspace in (first, second):
         founding.note_use(workspace)
+    tell("What happens now", 0, 1)
+    today.show(first, acting_user=people[cast.EDITOR], days=size.days, now=now)
     return SeedReport(provided, written.calls, written.decisions)
 
 

@@ -16,13 +16,17 @@ from accounts import leaks, workspaces
 from accounts.models import KycRecord, Subject, UponaiKey
 from accounts.roles import Role
 from accounts.scoping import scoped
-from policies.models import Decision, RefusedWebhook, SyncTarget
+from monitoring.ingest import blocked_calls, parties
+from monitoring.models import ConcurrencySample
+from policies import exposure
+from policies.gate import line
+from policies.models import Decision, RefusedWebhook, SyncTarget, UponaiConnection
 from tests import factories
 from tests.monitoring.dashboards.rows import NOW, count, make_call, make_decision
 
 pytestmark = pytest.mark.django_db
 MOST_QUERIES = 12
-PANELS = ("overview", "newest", "blocked", "usage", "map", "matters")
+PANELS = ("overview", "risk", "top", "newest", "blocked", "usage", "map", "matters")
 
 
 @pytest.fixture(autouse=True)
@@ -98,12 +102,13 @@ def test_the_newest_ten_blocked_calls_are_listed_newest_first_each_with_its_why(
     assert "Cuba" in text(owner.get(rows[0]).content.decode())
 
 
-@pytest.mark.parametrize("period", ["24h", "7d", "30d"])
-def test_the_page_needs_at_most_twelve_queries(owner, busy, period):
+@pytest.mark.parametrize("metric", ["calls", "concurrency"])
+@pytest.mark.parametrize("period", ["1h", "24h", "30d"])
+def test_the_page_needs_at_most_twelve_queries(owner, busy, period, metric):
     home(owner)
 
     with CaptureQueriesContext(connection) as queries:
-        home(owner, period=period)
+        home(owner, period=period, metric=metric)
 
     assert len(queries) <= MOST_QUERIES, "\n".join(query["sql"] for query in queries)
 
@@ -256,3 +261,117 @@ def test_a_country_of_the_map_leads_to_its_blocked_calls(owner, busy):
 
     assert href
     assert [row.country for row in owner.get(href[1]).context["cl"].result_list] == ["CU"]
+
+
+def test_the_last_hour_is_drawn_by_the_minute(owner, busy):
+    page = text(home(owner, period="1h"))
+
+    assert "13 blocked in the last hour" in page
+    assert "60 calls in the last hour" in page
+    assert "From 06:00 to 08:00, in whole hours" in page
+    assert "Wed 4 Mar, 07:27 60" in page
+
+
+def test_a_span_of_ones_own_is_kept_by_every_panel_and_tab(owner, busy):
+    asked = {"period": "custom", "from": "2026-03-04T05:00", "to": "2026-03-04T08:00"}
+
+    html = home(owner, **asked, top="calls")
+
+    assert "13 blocked from 4 Mar 05:00 to 07:31" in text(html)
+    span = "period=custom&from=2026-03-04T05%3A00&to=2026-03-04T08%3A00"
+    for name in PANELS:
+        assert f'{reverse(f"monitoring:panel-{name}")}?{span}&top=calls"' in html
+    assert f"?{span}&metric=money" in html
+
+
+def test_a_span_that_cannot_be_shown_says_why_and_shows_the_last_day(owner, busy):
+    html = home(owner, period="custom", **{"from": "2026-03-04T09:00", "to": "<b>"})
+
+    assert "The end is not a date and time, such as 2026-03-04 07:30. The last 24 hours are shown." in text(html)
+    assert "13 blocked in the last 24 hours" in text(html)
+
+
+def test_running_now_and_over_time_come_from_the_samples(owner, busy):
+    with scoped(busy.pk):
+        for minutes, running in ((0, 6), (1, 17), (70, 9)):
+            at = NOW - timedelta(minutes=minutes)
+            ConcurrencySample.objects.create(at=at, running=running, limit=20, ours=running)
+
+    assert "Running now 6 of 20" in text(home(owner))
+    page = text(home(owner, period="1h", metric="concurrency"))
+    assert "At most 17 at once of 20 that UponAI allows, in the last hour" in page
+
+
+def test_what_runs_now_is_unknown_when_nobody_asked_lately(owner, busy):
+    with scoped(busy.pk):
+        ConcurrencySample.objects.create(at=NOW - timedelta(minutes=5), running=3, limit=20, ours=3)
+
+    assert "Running now unknown" in text(home(owner))
+
+
+def test_a_silent_uponai_leaves_what_events_told(owner, busy):
+    with scoped(busy.pk):
+        ConcurrencySample.objects.create(at=NOW, running=None, limit=None, ours=4)
+
+    assert "Running now 4 as events told; UponAI does not say" in text(home(owner))
+
+
+def test_what_is_at_risk_is_reckoned_by_a_panel_and_kept_for_the_page(owner, busy):
+    exposure.forget()
+    assert "is being reckoned" in text(home(owner))
+
+    panel = text(owner.get(reverse("monitoring:panel-risk")).content.decode())
+
+    assert re.search(r"At risk \$[\d,.]+ an hour at most", panel)
+    assert panel in text(home(owner))
+
+
+def test_who_stands_out_is_listed_with_the_rows_behind(owner, busy):
+    with scoped(busy.pk):
+        blocked_calls.follow(workspace_id=busy.pk, now=NOW + timedelta(minutes=1))
+        parties.count(workspace_id=busy.pk, now=NOW + timedelta(minutes=1))
+
+    page = text(owner.get(reverse("monitoring:panel-top")).content.decode())
+    calls = unescape(owner.get(reverse("monitoring:panel-top"), {"top": "calls"}).content.decode())
+
+    assert "+1 415-555-0100 13" in page
+    assert "+44 20 7946 0018 12" in page
+    assert "Latvia 60" in text(calls)
+    href = re.search(r'href="([^"]+country__exact=LV[^"]*)"', calls)
+    assert href
+    assert {row.country for row in owner.get(href[1]).context["cl"].result_list} == {"LV"}
+
+
+def test_calls_around_the_gate_are_an_open_matter(owner, busy):
+    with scoped(busy.pk):
+        make_call(NOW - timedelta(hours=2), gating="ungated", way_around="private_key")
+
+    html = home(owner)
+
+    assert "1 call or chat at UponAI did not pass the gate in 24 hours" in text(html)
+    href = re.search(r'href="([^"]+gating__exact=ungated[^"]*)"', html)
+    assert href
+    assert owner.get(href[1]).context["cl"].result_list.count() == 1
+
+
+def test_a_store_that_is_down_is_said(owner, busy, settings):
+    settings.REDIS_URL = "unix:///nowhere/valkey.sock"
+    line.connection.cache_clear()
+    try:
+        assert "The live store does not answer" in text(home(owner))
+    finally:
+        line.connection.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ({"key_refused_at": NOW}, "UponAI refuses the key of this workspace"),
+        ({"blocked_until": NOW + timedelta(seconds=40)}, "UponAI does not answer. Its next try is in 40 s"),
+    ],
+)
+def test_trouble_with_uponai_is_said(owner, busy, trouble, said):
+    with scoped(busy.pk):
+        UponaiConnection.objects.update_or_create(workspace=busy, defaults=trouble)
+
+    assert said in text(home(owner))
