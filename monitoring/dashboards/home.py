@@ -266,7 +266,7 @@ def _whole_hours(asked: Asked) -> str:
 
 
 def _matters(asked: Asked, now: Pulse) -> dict[str, Any]:
-    found = matters.open_matters(now, sees_kyc=asked.sees_kyc, now=asked.now, zone=asked.zone)
+    found = matters.open_matters(now, sees_kyc=asked.sees_kyc, now=asked.now)
     return {"matters": found, "sync_line": matters.sync_line(now)}
 
 

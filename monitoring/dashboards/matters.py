@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from monitoring.dashboards import links
-from monitoring.dashboards.pulse import MOST_COUNTED, UNGATED_SINCE, Pulse
+from monitoring.dashboards.pulse import MOST_COUNTED, Pulse
 from policies.models import SyncTarget
 
 _State = SyncTarget.State
@@ -36,9 +36,9 @@ class SyncLine:
     in_order: bool
 
 
-def open_matters(pulse: Pulse, *, sees_kyc: bool, now: datetime, zone: tzinfo) -> tuple[Matter, ...]:
+def open_matters(pulse: Pulse, *, sees_kyc: bool, now: datetime) -> tuple[Matter, ...]:
     """The most pressing first; empty when nothing is open."""
-    found = [*_dangers(pulse, now, zone), *_sync(pulse)]
+    found = [*_dangers(pulse), *_sync(pulse)]
     if pulse.approvals:
         text = f"change{'s wait' if pulse.approvals != 1 else ' waits'} for a second person"
         found.append(Matter(_most(pulse.approvals), text, _list("policies_proposedchange"), "warning"))
@@ -66,7 +66,7 @@ def numbers_out_of_step(pulse: Pulse) -> str:
     return _numbers(_State.FAILED if pulse.failed else _State.DRIFT)
 
 
-def _dangers(pulse: Pulse, now: datetime, zone: tzinfo) -> Iterator[Matter]:
+def _dangers(pulse: Pulse) -> Iterator[Matter]:
     """What somebody may be using against us at this moment."""
     if pulse.key_leaks:
         text = f"place{'s' * (pulse.key_leaks != 1)} showed the private UponAI key: replace it at UponAI, then here"
@@ -74,7 +74,7 @@ def _dangers(pulse: Pulse, now: datetime, zone: tzinfo) -> Iterator[Matter]:
     if pulse.ungated:
         what = "call or chat" if pulse.ungated == 1 else "calls and chats"
         text = f"{what} at UponAI did not pass the gate in 24 hours"
-        yield Matter(_most(pulse.ungated), text, links.ungated(start=now - UNGATED_SINCE, zone=zone), "danger")
+        yield Matter(_most(pulse.ungated), text, links.ungated(), "danger")
     if pulse.alerts:
         more = f": {pulse.newest_alert}" if pulse.alerts == 1 else f", the newest: {pulse.newest_alert}"
         yield Matter(_most(pulse.alerts), f"alert{'s' * (pulse.alerts != 1)} not seen{more}", links.alerts(), "danger")

@@ -111,9 +111,6 @@ def _band(expected: Expectation, slot: Slot, together: Callable[[list[float]], f
     length = slot.end - slot.start
     if length >= HOUR:
         return together([point.low or 0.0 for point in known]), together([point.high or 0.0 for point in known])
-    if expected.metric == Metric.CONCURRENCY:
-        # The most of a minute may be far below the most of its hour, and no higher.
-        return 0.0, known[0].high
     return shorter(known[0].usual or 0.0, length / HOUR, unit=expected.unit)
 
 

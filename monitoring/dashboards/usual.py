@@ -61,7 +61,9 @@ def expectations(counts: Counts, *, zone: tzinfo) -> dict[Metric, Expectation]:
 
 
 def of_peaks(peaks: Peaks, *, zone: tzinfo) -> Expectation:
-    """Of how many run at once, from hours that were sampled."""
+    """Of how many run at once, from hours that were sampled; of minutes nothing is known to be usual."""
+    if peaks.step < HOUR:
+        return Expectation(Metric.CONCURRENCY, {})
     known = {peaks.moment(index): float(most) for index, most in enumerate(peaks.most) if most is not None}
     return _learn(Metric.CONCURRENCY, known, zone, 1.0)
 

@@ -17,7 +17,7 @@ from accounts.models import KycRecord, Subject, UponaiKey
 from accounts.roles import Role
 from accounts.scoping import scoped
 from monitoring.ingest import blocked_calls, parties
-from monitoring.models import ConcurrencySample
+from monitoring.models import Alert, ConcurrencySample
 from policies import exposure
 from policies.gate import line
 from policies.models import Decision, RefusedWebhook, SyncTarget, UponaiConnection
@@ -349,9 +349,18 @@ def test_calls_around_the_gate_are_an_open_matter(owner, busy):
     html = home(owner)
 
     assert "1 call or chat at UponAI did not pass the gate in 24 hours" in text(html)
-    href = re.search(r'href="([^"]+gating__exact=ungated[^"]*)"', html)
-    assert href
-    assert owner.get(href[1]).context["cl"].result_list.count() == 1
+    assert f'href="{reverse("ungated-page")}"' in html
+
+
+def test_an_alert_that_nobody_has_seen_is_told_with_its_sentence(owner, busy):
+    with scoped(busy.pk):
+        Alert.objects.create(kind="key_refused", sentence="UponAI refuses the key.", raised_at=NOW)
+        Alert.objects.create(kind="sync_failed", sentence="Resolved.", raised_at=NOW, resolved_at=NOW)
+
+    html = home(owner)
+
+    assert "1 alert not seen: UponAI refuses the key." in text(html)
+    assert f'href="{reverse("admin:monitoring_alert_changelist")}"' in html
 
 
 def test_a_store_that_is_down_is_said(owner, busy, settings):
