@@ -166,14 +166,13 @@ def _ungated(now: datetime) -> Iterable[Condition]:
             "No policy was asked about them."
         )
         details = {"calls": count, "first_at": row["first"].isoformat(), "usd": float(row["cents"] or 0) / 100}
-        path = link("admin:monitoring_call_ungated") or link("admin:monitoring_call_changelist")
-        yield Condition(row["workspace_id"], Kind.UNGATED, way, sentence, path, details)
+        yield Condition(row["workspace_id"], Kind.UNGATED, way, sentence, link("ungated-page"), details)
 
 
 def _events_missing(now: datetime) -> Iterable[Condition]:
     silent = Q(last_event_at=None) | Q(last_event_at__lt=F("missed_at"))
     rows = AgentSeen.objects.filter(silent, missed__gt=0, missed_at__gte=now - MISSED_FOR)
-    path = link("admin:monitoring_agentseen_changelist") or link("admin:monitoring_call_changelist")
+    path = link("admin:monitoring_agentseen_changelist")
     yield from _bundled(
         Kind.EVENTS_MISSING,
         rows,

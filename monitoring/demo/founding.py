@@ -15,9 +15,11 @@ from django.db import transaction
 
 from accounts import audit, keys, workspaces
 from accounts.models import AuditEntry, Membership, PublicKey, User, Workspace
+from accounts.models.people import DigestPeriod
 from accounts.roles import Role
 from accounts.scoping import scoped
 from monitoring.demo import cast
+from monitoring.models import Digest
 from policies import actions, connecting
 from policies.models import CountryPolicy, Decision
 
@@ -44,9 +46,20 @@ def workspace(
         name=name,
         home_country=home_country,
         time_zone=time_zone,
+        digest_period=DigestPeriod.NEVER,
         acting_user=acting_user,
         now=opened_at,
     )
+
+
+def begin_digests(workspace: Workspace, *, acting_user: User, now: datetime) -> None:
+    """Once the history is there: a digest of one that is still being written would tell half of it."""
+    with scoped(workspace.pk):
+        is_told = Digest.objects.exists()
+    workspace.refresh_from_db()
+    if workspace.digest_period == DigestPeriod.NEVER and not is_told:
+        weekly = DigestPeriod.WEEKLY
+        workspaces.change_settings(workspace=workspace, digest_period=weekly, acting_user=acting_user, now=now)
 
 
 def is_founded(workspace: Workspace) -> bool:

@@ -65,6 +65,7 @@ def seed(*, now: datetime, size: Size | None = None, tell: Tell = lambda step, d
     written = _write_histories(first, second, size=size, now=now, tell=tell)
     for workspace in (first, second):
         founding.note_use(workspace)
+        founding.begin_digests(workspace, acting_user=people[cast.OWNER], now=now)
     tell("What happens now", 0, 1)
     today.show(first, acting_user=people[cast.EDITOR], days=size.days, now=now)
     return SeedReport(provided, written.calls, written.decisions)
