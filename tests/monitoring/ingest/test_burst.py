@@ -79,6 +79,7 @@ def _deliver(port: int, endpoint: str, deliveries: list[bytes]) -> set[int]:
     for body in deliveries:
         waiting.put(body)
     statuses: set[int] = set()
+    patience = [True] * len(deliveries)
 
     def send() -> None:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -90,8 +91,8 @@ def _deliver(port: int, endpoint: str, deliveries: list[bytes]) -> set[int]:
                 answer = client.getresponse()
                 answer.read()
                 statuses.add(answer.status)
-                if answer.status == 503:  # more at once than threads are left for events: UponAI sends it again
-                    waiting.put(body)
+                if answer.status == 503 and patience.pop():
+                    waiting.put(body)  # more at once than threads are left for events: UponAI sends it again
 
     senders = [threading.Thread(target=send) for _ in range(SENDERS)]
     for sender in senders:
