@@ -330,6 +330,8 @@ SPECTACULAR_SETTINGS = {
     # Each of these is a list of its own though all are called scope.
     "ENUM_NAME_OVERRIDES": {
         "KycState": "accounts.kyc.states.State",
+        "KnownSenderKind": "monitoring.models.KnownSender.Kind",
+        "KycDocumentKind": "accounts.models.KycDocument.Kind",
         "AlertKind": "monitoring.models.Alert.Kind",
         "PublicKeyKind": "accounts.models.PublicKey.Kind",
         "SyncState": "policies.models.SyncTarget.State",
