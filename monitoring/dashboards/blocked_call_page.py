@@ -17,7 +17,7 @@ from policies.models import Decision
 BY_THE_GATE = (BlockedCall.Source.GATE, BlockedCall.Source.INBOUND)
 SOURCES = {
     BlockedCall.Source.GATE: "The gate",
-    BlockedCall.Source.INBOUND: "Our answer to UponAI",
+    BlockedCall.Source.INBOUND: "Our answer",
     BlockedCall.Source.REFUSED: "UponAI, at the start",
     BlockedCall.Source.NOT_CONNECTED: "UponAI or a network",
 }
@@ -48,13 +48,13 @@ def decisions_of(rows: Iterable[BlockedCall]) -> dict[UUID, Decision]:
 def sentence(row: BlockedCall, decision: Decision | None) -> str:
     if decision is not None and row.source in BY_THE_GATE:
         return words.sentence(decision)
-    said = row.said if row.source == BlockedCall.Source.REFUSED else row.said.replace("_", " ")
-    what = "UponAI refused it" if row.source == BlockedCall.Source.REFUSED else "It did not come about"
-    return (
-        f"Blocked: {words.reason(row.reason).lower()}. {f'{what}: {said}'.rstrip('.')}."
-        if said
-        else (f"Blocked: {words.reason(row.reason).lower()}.")
-    )
+    reason = words.reason(row.reason)
+    why = f"Blocked: {reason[0].lower() if not reason.startswith('UponAI') else 'U'}{reason[1:]}."
+    if not row.said:
+        return why
+    if row.source == BlockedCall.Source.REFUSED:
+        return f"{why} UponAI said: {row.said.rstrip('.')}."
+    return f"{why} It did not come about: {row.said.replace('_', ' ')}."
 
 
 def decision_href(row: BlockedCall) -> str:
