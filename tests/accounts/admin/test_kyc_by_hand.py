@@ -164,3 +164,14 @@ def test_the_settings_of_reviews_are_edited_in_words(in_workspace):
     owner.post(settings_page(in_workspace), SETTINGS)
     in_workspace.refresh_from_db()
     assert in_workspace.kyc_settings == {}
+
+
+def test_who_only_reads_the_settings_sees_those_of_reviews(in_workspace):
+    in_workspace.kyc_settings = {"review_hours": 4}
+    in_workspace.save(update_fields=["kyc_settings"])
+
+    page = signed_in(in_workspace, Role.VIEWER).get(settings_page(in_workspace))
+
+    assert page.status_code == 200
+    assert "There is no secret" not in page.content.decode()
+    assert 'name="kyc_review_hours"' not in page.content.decode()
