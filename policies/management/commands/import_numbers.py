@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.models import Workspace
+from accounts.scoping import scoped
 from accounts.workspaces import NoUponaiKey
 from policies.sync.importing import ImportPlan, import_numbers, preview_import
 from policies.uponai.client import UponaiTrouble
@@ -30,7 +31,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no workspace named {options['workspace']!r}.")
         try:
             if options["dry_run"]:
-                self._tell_plan(preview_import(workspace=workspace), as_json=options["json"])
+                with scoped(workspace.pk):
+                    plan = preview_import(workspace=workspace)
+                self._tell_plan(plan, as_json=options["json"])
                 return
             report = import_numbers(workspace=workspace, acting_user=None, now=timezone.now())
         except (UponaiTrouble, NoUponaiKey) as trouble:

@@ -1,15 +1,19 @@
 """The import: UponAI's numbers become ours, with what they say today, and nothing else changes."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 
 from accounts.models import Workspace
+from accounts.workspaces import set_uponai_key
 from policies import actions, flagged
 from policies.gate import store
 from policies.models import PhoneNumber
 from policies.sync import push
 from policies.sync.importing import import_numbers, preview_import
 from policies.uponai.client import UponaiTrouble
-from tests.factories import make_phone_number, moment
+from tests.factories import UPONAI_KEY, make_phone_number, moment
 
 pytestmark = pytest.mark.django_db
 
@@ -249,3 +253,13 @@ def test_what_somebody_else_brought_while_uponai_was_read_is_not_gone(stocked):
     report = import_numbers(workspace=stocked, acting_user=None, now=asked_at)
 
     assert report.missing == 0
+
+
+def test_tells_by_the_command_what_an_import_would_change(workspace, uponai):
+    set_uponai_key(workspace=workspace, key=UPONAI_KEY, acting_user=None, now=moment())
+    uponai.post("numbers", numbers=[FRONT, BACK])
+    out = StringIO()
+
+    call_command("import_numbers", workspace=workspace.slug, dry_run=True, stdout=out)
+
+    assert "new +14155550100 Front desk" in out.getvalue()
