@@ -31,7 +31,7 @@ def _store() -> Iterator[Sentence]:
 def _uponai(pulse: Pulse, now: datetime) -> Iterator[Sentence]:
     look = (Action("Look", reverse("admin:policies_synctarget_changelist"), "primary"),)
     if pulse.key_refused_at:
-        text = "UponAI refuses the key of this workspace: nothing can be changed or started there."
+        text = "UponAI refuses the key of this workspace: no edit reaches it, and nothing can be started there."
         detail = "Calls that come in are judged all the same. Put the new key in, and all that waits is sent."
         key = Action("To the connection", reverse("admin:policies_uponaiconnection_changelist"), "primary")
         yield Sentence("danger", text, detail, (key,))
