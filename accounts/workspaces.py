@@ -180,7 +180,7 @@ def uponai_key(workspace_id: int) -> str:
     with scoped(workspace_id):
         row = UponaiKey.objects.filter(verifies_until=None).order_by("-created_at").first()
     if row is None:
-        raise NoUponaiKey("This workspace has no UponAI key. Add one in the workspace's settings.")
+        raise NoUponaiKey("This workspace has no UponAI key. Enter one on the page UponAI.")
     return opened(row)
 
 

@@ -114,9 +114,9 @@ class DriftActions(ApiViewSet):
         return self._answered(number, must_wait, **({"notice": edit.notice} if edit.notice else {}))
 
     def _answered(self, number: PhoneNumber, must_wait: bool, **extra: str) -> Response:
-        if must_wait:
-            wait_until_synced(SyncTarget.objects.filter(phone_number=number))
-        return self.answer(self.get_object(), **extra)
+        stopped = wait_until_synced(SyncTarget.objects.filter(phone_number=number)) if must_wait else ""
+        notice = " ".join(said for said in (extra.get("notice", ""), stopped) if said)
+        return self.answer(self.get_object(), **({"notice": notice} if notice else {}))
 
 
 class SyncCheck(ApiView):

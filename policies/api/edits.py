@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.api.inputs import Body, Flag, Text
 from accounts.api.problems import FieldError, Stale, Unprocessable
+from accounts.scoping import current_workspace_id
 from policies import actions
 from policies.models import SyncTarget
+from policies.sync import connection
 
 WAIT_SECONDS: Final = 30.0
 MOST_WAITING = 3  # far fewer than the threads that pages and the REST interface have
@@ -28,7 +31,8 @@ WAIT = OpenApiParameter(
     "wait",
     str,
     enum=["synced"],
-    description="Hold the answer until UponAI has it, at most 30 seconds; `sync.state` says whether it has.",
+    description="Hold the answer until UponAI has it, at most 30 seconds; `sync.state` says whether it has. "
+    "Answers at once where nothing is sent to UponAI, such as with a refused key.",
 )
 
 
@@ -92,18 +96,21 @@ def wait_wanted(request: Request) -> bool:
 _waiting_places = threading.BoundedSemaphore(MOST_WAITING)
 
 
-def wait_until_synced(targets: QuerySet[SyncTarget]) -> None:
+def wait_until_synced(targets: QuerySet[SyncTarget]) -> str:
     """Returns when UponAI has the lists of all these numbers, when that has failed for good, or after 30 s.
 
-    Returns at once when this process holds as many answers back as it can spare threads for: whoever waits
+    Returns at once, with a sentence that says why, when nothing is sent to UponAI; and when this process holds as many answers back as it can spare threads for: whoever waits
     must not keep a webhook waiting.
     """
     if not _waiting_places.acquire(blocking=False):
-        return
+        return ""
     try:
         ends_at = time.monotonic() + WAIT_SECONDS
         under_way = targets.exclude(state__in=[SyncTarget.State.SYNCED, SyncTarget.State.FAILED])
         while under_way.exists() and time.monotonic() < ends_at:
+            if stopped := connection.stopped(current_workspace_id(), now=timezone.now()):
+                return f"It is kept here and not at UponAI yet. {stopped}"
             time.sleep(POLL_SECONDS)
+        return ""
     finally:
         _waiting_places.release()

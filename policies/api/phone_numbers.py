@@ -73,7 +73,8 @@ class PhoneNumberSerializer(serializers.Serializer):
     )
     sync = serializers.SerializerMethodField()
     notice = serializers.CharField(
-        required=False, help_text="Only in the answer to an edit that gave the number a policy of its own."
+        required=False,
+        help_text="Only in the answer to an edit: that it gave the number a policy of its own, or that waiting is vain.",
     )
 
     def get_allowed_inbound_country_list(self, number: PhoneNumber) -> list[str] | None:
@@ -176,9 +177,9 @@ class PhoneNumbers(ListModelMixin, DriftActions):
                 expected_version=expected,
             )
             self._answer_as(number, given)
-        if must_wait:
-            wait_until_synced(SyncTarget.objects.filter(phone_number=number))
-        return self.answer(self.get_object(), **({"notice": edit.notice} if edit.notice else {}))
+        stopped = wait_until_synced(SyncTarget.objects.filter(phone_number=number)) if must_wait else ""
+        notice = " ".join(said for said in (edit.notice, stopped) if said)
+        return self.answer(self.get_object(), **({"notice": notice} if notice else {}))
 
     @extend_schema(
         request=EditPhoneNumbers,

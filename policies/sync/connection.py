@@ -20,7 +20,7 @@ import httpx
 from django.db import models, transaction
 from django.utils import timezone
 
-from accounts import workspaces
+from accounts import audit, workspaces
 from accounts.encryption import CannotOpen
 from accounts.models import UponaiKey, Workspace
 from accounts.scoping import scoped, unscoped
@@ -60,12 +60,12 @@ class Standing(StrEnum):
 SENTENCES = {
     Standing.BLOCKED: "UponAI did not answer, or asked us to wait; it is tried again by itself in a moment.",
     Standing.KEY_REFUSED: "UponAI refuses the workspace's key (401). Everything waits for another key.",
-    Standing.NO_KEY: "This workspace has no UponAI key. Add one in the workspace's settings.",
+    Standing.NO_KEY: "This workspace has no UponAI key. Enter one on the page UponAI.",
     Standing.DISCONNECTED: "This workspace is disconnected from UponAI.",
 }
 UNREADABLE_KEY = (
     "The workspace's UponAI key cannot be read: ENCRYPTION_KEYS lacks the key that it is kept under. "
-    "Bring that back, or add the UponAI key anew in the workspace's settings."
+    "Bring that back, or enter the UponAI key anew on the page UponAI."
 )
 BUSY = "The workspace's budget of requests to UponAI is spent for the moment."
 
@@ -107,6 +107,12 @@ class Said:
     standing: Standing
     sentence: str = ""
     until: datetime | None = None
+
+
+def stopped(workspace_id: int, *, now: datetime) -> str:
+    """Why nothing is sent until somebody does something, in a sentence; empty where waiting may help."""
+    said = standing(workspace_id, now=now)
+    return "" if said.standing in (Standing.READY, Standing.BLOCKED) else said.sentence
 
 
 def standing(workspace_id: int, *, now: datetime) -> Said:
@@ -308,10 +314,22 @@ class _Line:
         self.rows().filter(sooner).update(blocked_until=until)
 
     def refused(self, sentence: str) -> None:
+        """Said once for each key, to the audit log too; of a key that was replaced meanwhile it is no news."""
         now = self.clock()
-        self.rows().filter(~models.Q(refused_key=self.key) | models.Q(refused_key=None)).update(
-            refused_key=self.key, key_refused_at=now, last_trouble=sentence, last_trouble_at=now
-        )
+        with workspaces.taking_turns(self.workspace_id):
+            key = _newest_key(self.workspace_id)
+            unknown = self.rows().filter(~models.Q(refused_key=self.key) | models.Q(refused_key=None))
+            told = {"refused_key": self.key, "key_refused_at": now, "last_trouble": sentence, "last_trouble_at": now}
+            if key is None or key.pk != self.key or not unknown.update(**told):
+                return
+            audit.record(
+                workspace_id=self.workspace_id,
+                action="workspace.uponai_key_refused",
+                subject=Workspace.objects.get(pk=self.workspace_id),
+                acting_user=None,
+                now=now,
+                after={"last_four": key.last_four, "said": sentence},
+            )
 
 
 def _next_place(row: UponaiConnection, now: datetime) -> datetime:

@@ -17,32 +17,45 @@ def tone(figures: Figures) -> str:
         return "danger"
     if not figures.total:
         return "unknown"
-    if figures.in_trouble or figures.flagged or figures.breaker.state == "open":
+    if figures.disconnected_at or figures.in_trouble or figures.flagged or figures.breaker.state == "open":
         return "warning"
     return "notice" if figures.waiting else "quiet"
 
 
 def sentence(figures: Figures) -> str:
+    """What stops all of them comes before what is to be said of some."""
+    return _stopped(figures) or _counted(figures)
+
+
+def detail(figures: Figures) -> str:
+    """What stands in the way of all of them for the moment, or how they are while nothing is sent."""
+    if _stopped(figures):
+        return _counted(figures)
+    if figures.breaker.until:
+        pause = ago(figures.breaker.until, figures.now)
+        return f"UponAI failed {_times(figures)} in a row. Nothing is sent before the next try {pause}."
+    return ""
+
+
+def _stopped(figures: Figures) -> str:
+    if figures.key_refused_at:
+        return "UponAI refuses the key in use. Nothing is sent until there is another one; edits are kept until then."
+    if figures.disconnected_at:
+        return "The workspace is disconnected: nothing is sent to UponAI, nor asked there."
+    return ""
+
+
+def _counted(figures: Figures) -> str:
     if not figures.total:
         return "No phone numbers yet, so there is nothing to bring to UponAI."
     parts = _parts(figures)
+    if not parts and figures.disconnected_at:
+        return "Nothing waited when it ended; what UponAI has by now is not known."
     if not parts:
         if figures.total == 1:
             return "The one number is as UponAI has it."
         return f"All {figures.total:,} numbers are as UponAI has them."
     return "; ".join(parts) + "."
-
-
-def detail(figures: Figures) -> str:
-    """What stands in the way of all of them; empty where nothing does."""
-    if figures.key_refused_at:
-        return "UponAI refuses the key in use. Nothing is sent until there is another one; edits are kept until then."
-    if figures.disconnected_at:
-        return "The workspace is disconnected: nothing is sent to UponAI."
-    if figures.breaker.until:
-        pause = ago(figures.breaker.until, figures.now)
-        return f"UponAI failed {_times(figures)} in a row. Nothing is sent before the next try {pause}."
-    return ""
 
 
 def ago(at: datetime, now: datetime) -> str:

@@ -2,10 +2,10 @@ import time
 
 import pytest
 
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, UponaiKey
 from accounts.scoping import scoped
-from policies.models import SyncTarget
-from tests.factories import make_phone_number, make_workspace
+from policies.models import SyncTarget, UponaiConnection
+from tests.factories import make_phone_number, make_workspace, moment
 from tests.rest import assert_problem, client_of
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +70,17 @@ def test_does_not_wait_for_what_has_failed_for_good(client, number, monkeypatch)
     sync = client.patch(f"{NUMBER}?wait=synced", {INBOUND: ["GB"]}).json()["sync"]
 
     assert (sync["state"], sync["error"]) == ("failed", "No key.")
+
+
+def test_does_not_wait_where_nothing_is_sent(workspace, client, number, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("It waited."))
+    with scoped(workspace.pk):
+        UponaiConnection.objects.create(refused_key=UponaiKey.objects.get().pk, key_refused_at=moment())
+
+    shown = client.patch(f"{NUMBER}?wait=synced", {INBOUND: ["GB"]}).json()
+
+    assert shown["sync"]["state"] == "pending"
+    assert "UponAI refuses the workspace's key (401)." in shown["notice"]
 
 
 def test_refuses_to_wait_for_something_else(client, number):

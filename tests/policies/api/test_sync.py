@@ -77,4 +77,5 @@ def test_a_refused_key_and_foreign_changes_are_said(workspace):
 
     summary = client_of(workspace).get("/api/v1/sync/").json()
 
-    assert summary["sentence"].startswith("1 was changed in UponAI's dashboard 10 min ago. UponAI refuses the key")
+    assert summary["sentence"].startswith("UponAI refuses the key in use. Nothing is sent")
+    assert summary["sentence"].endswith("1 was changed in UponAI's dashboard 10 min ago.")

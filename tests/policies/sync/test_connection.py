@@ -9,14 +9,14 @@ import pytest
 from django.db import connection as database
 
 from accounts import workspaces
-from accounts.models import UponaiKey
+from accounts.models import AuditEntry, UponaiKey
 from accounts.scoping import scoped
 from policies import connecting
 from policies.models import SyncTarget, UponaiConnection
 from policies.sync import connection, push, schedule
 from policies.sync.connection import Standing, Waiting
 from policies.uponai.client import UponaiClient
-from tests.factories import make_phone_number, make_workspace, moment
+from tests.factories import UPONAI_KEY, make_phone_number, make_workspace, moment
 
 pytestmark = pytest.mark.django_db
 
@@ -164,6 +164,8 @@ def test_a_refused_key_is_not_shown_again_and_a_new_one_is_tried_at_once(numbers
     assert provider.asked == ["PATCH"]
     assert schedule.due_targets(now=moment() + timedelta(hours=1)) == []
     assert connection.of(workspace.pk).key_refused_at is not None
+    entry = AuditEntry.objects.get(action="workspace.uponai_key_refused")
+    assert (entry.actor_label, entry.detail["after"]["last_four"]) == ("fraudconsole", UPONAI_KEY[-4:])
 
     workspaces.set_uponai_key(workspace=workspace, key="key_new", acting_user=None, now=moment())
     connection.key_replaced(workspace.pk, now=moment())
