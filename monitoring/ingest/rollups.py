@@ -1,8 +1,8 @@
 """Usage by the hour and, for the last day, by the minute, counted anew from the raw rows.
 
-The only writer of UsageBucket, MinuteBucket and their progress. An hour that new rows touch is deleted and counted
-again as a whole, with its minutes, so counting twice changes nothing and late events put themselves right. `blocked`
-counts decisions; what came about is counted from calls alone.
+The only writer of UsageBucket, HourTotal, MinuteBucket and their progress. An hour that new rows touch is deleted and
+counted again as a whole, with its total and its minutes, so counting twice changes nothing and late events put
+themselves right. `blocked` counts decisions; what came about is counted from calls alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.db.models.functions import TruncHour, TruncMinute
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
-from monitoring.models import Call, MinuteBucket, RollupProgress, UsageBucket
+from monitoring.models import Call, HourTotal, MinuteBucket, RollupProgress, UsageBucket
 from policies.models import Decision
 
 HOUR = timedelta(hours=1)
@@ -157,8 +157,27 @@ def _write(grain: Grain, hours: list[datetime]) -> int:
         grain.buckets.objects.filter(**_within(grain.began, start, end)).delete()
         buckets += _blocked(grain, start, end)
         buckets += _calls(grain, start, end)
+        if grain is BY_HOUR:
+            HourTotal.objects.filter(hour__gte=start, hour__lt=end).delete()
     grain.buckets.objects.bulk_create(buckets, batch_size=BATCH)
+    if grain is BY_HOUR:
+        HourTotal.objects.bulk_create(_totals(buckets), batch_size=BATCH)
     return len(buckets)
+
+
+def _totals(buckets: Iterable[Any]) -> list[HourTotal]:
+    totals: dict[tuple[datetime, str, str], HourTotal] = {}
+    for bucket in buckets:
+        key = (bucket.hour, bucket.outcome, bucket.reason)
+        total = totals.get(key)
+        if total is None:
+            names = ("hour", "outcome", "reason", "calls", "seconds", "cost_cents")
+            totals[key] = HourTotal(**{name: getattr(bucket, name) for name in names})
+            continue
+        total.calls += bucket.calls
+        total.seconds += bucket.seconds
+        total.cost_cents += bucket.cost_cents
+    return list(totals.values())
 
 
 def _within(moment: str, start: datetime, end: datetime) -> dict[str, datetime]:

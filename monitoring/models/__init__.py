@@ -3,7 +3,14 @@
 from monitoring.models.blocked_calls import BlockedCall
 from monitoring.models.calls import AgentSeen, Call, KnownSender, PullProgress, WebhookEvent
 from monitoring.models.messages import Alert, Digest, Relay, RelayDelivery
-from monitoring.models.usage import ConcurrencySample, MinuteBucket, PartyBucket, RollupProgress, UsageBucket
+from monitoring.models.usage import (
+    ConcurrencySample,
+    HourTotal,
+    MinuteBucket,
+    PartyBucket,
+    RollupProgress,
+    UsageBucket,
+)
 
 __all__ = [
     "AgentSeen",
@@ -12,6 +19,7 @@ __all__ = [
     "Call",
     "ConcurrencySample",
     "Digest",
+    "HourTotal",
     "KnownSender",
     "MinuteBucket",
     "PartyBucket",

@@ -51,6 +51,28 @@ class UsageBucket(WorkspaceModel):
         return f"{self.hour:%Y-%m-%d %H}h {self.outcome} {self.country}: {self.calls}"
 
 
+class HourTotal(WorkspaceModel):
+    """The sums of an hour's buckets by outcome and reason alone: what a chart of months reads. Written by
+    `ingest.rollups` alone.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    hour = models.DateTimeField(help_text="When the hour began.")
+    outcome = models.CharField(max_length=14, choices=UsageBucket.Outcome.choices)
+    reason = models.CharField(max_length=40, blank=True)
+    calls = models.PositiveIntegerField()
+    seconds = models.PositiveBigIntegerField(default=0)
+    cost_cents = models.DecimalField(max_digits=14, decimal_places=4, default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "hour", "outcome", "reason"], name="hour_total_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}h {self.outcome}: {self.calls}"
+
+
 class MinuteBucket(WorkspaceModel):
     """The same for one minute, more coarsely, for the last day. Written by `ingest.rollups` alone."""
 

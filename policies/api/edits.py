@@ -99,8 +99,8 @@ _waiting_places = threading.BoundedSemaphore(MOST_WAITING)
 def wait_until_synced(targets: QuerySet[SyncTarget]) -> str:
     """Returns when UponAI has the lists of all these numbers, when that has failed for good, or after 30 s.
 
-    Returns at once, with a sentence that says why, when nothing is sent to UponAI; and when this process holds as many answers back as it can spare threads for: whoever waits
-    must not keep a webhook waiting.
+    Returns at once, with a sentence that says why, when nothing is sent to UponAI; and when this process holds as many
+    answers back as it can spare threads for: whoever waits must not keep a webhook waiting.
     """
     if not _waiting_places.acquire(blocking=False):
         return ""

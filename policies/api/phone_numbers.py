@@ -74,7 +74,7 @@ class PhoneNumberSerializer(serializers.Serializer):
     sync = serializers.SerializerMethodField()
     notice = serializers.CharField(
         required=False,
-        help_text="Only in the answer to an edit: that it gave the number a policy of its own, or that waiting is vain.",
+        help_text="Only after an edit: that the number got a policy of its own, or that waiting would be in vain.",
     )
 
     def get_allowed_inbound_country_list(self, number: PhoneNumber) -> list[str] | None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Sum
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
 from monitoring.ingest import rollups
-from monitoring.models import Call, MinuteBucket, RollupProgress, UsageBucket
+from monitoring.models import Call, HourTotal, MinuteBucket, RollupProgress, UsageBucket
 from monitoring.tasks import roll_up as roll_up_task
 from policies.models import Decision
 from tests import factories
@@ -284,3 +285,15 @@ def test_two_workers_at_once_count_everything_once():
     with scoped(workspace.pk):
         assert sum(UsageBucket.objects.values_list("calls", flat=True)) == 200
         assert RollupProgress.objects.count() == 1
+
+
+def test_totals_are_the_sums_of_their_hours(in_workspace):
+    for country in ("US", "CA", "CA"):
+        make_call(NOON, country=country)
+    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    rollups.rebuild(workspace_id=in_workspace.pk, start=NOON, end=LATER, now=LATER)
+
+    columns = ("hour", "outcome", "reason")
+    fine = UsageBucket.objects.values_list(*columns).annotate(Sum("calls"), Sum("seconds"), Sum("cost_cents"))
+    assert set(HourTotal.objects.values_list(*columns, "calls", "seconds", "cost_cents")) == set(fine.order_by())
+    assert HourTotal.objects.get().calls == 3
