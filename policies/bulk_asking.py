@@ -41,7 +41,7 @@ def ask(
     first = numbers[0].e164
     wish = Wish(
         "bulk_edit",
-        about=f"{len(numbers):,} phone numbers" if len(numbers) > 1 else first,
+        about=f"{len(numbers):,} phone numbers, such as {first}" if len(numbers) > 1 else f"1 phone number, {first}",
         arguments={
             "phone_number_ids": [number.pk for number in numbers],
             "wanted": {name: wanted[name] for name in WANTED if name in wanted},
@@ -74,7 +74,7 @@ def _merged(found: Iterable[tuple[str, Widening]]) -> list[Widening]:
     kinds: dict[tuple[Any, ...], Widening] = {}
     counts: Counter[tuple[Any, ...]] = Counter()
     for _, one in found:
-        kind = (one.direction, tuple(sorted(one.tiers.items())), one.others)
+        kind = (one.direction, tuple(sorted(one.tiers.items())), one.others, one.removed)
         kinds.setdefault(kind, one)
         counts[kind] += 1
     return [

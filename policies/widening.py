@@ -134,18 +134,24 @@ def between(
     *,
     home_country: str = "",
 ) -> list[Widening]:
-    """What the rules of both directions newly let through: {"inbound": …, "outbound": …} as in a revision.
+    """What the rules of both directions newly let through: {"inbound": …, "outbound": …} as in a revision. With one
+    that widens comes what the other takes away: it is agreed to as well.
 
     `home_country`: the workspace's, from who asks about many.
     """
     home = home_country or _home_country()
-    found = (
-        engine.between(
+    found = {
+        name: engine.between(
             before[name] if before else None, after[name], about=about, direction=name.value, home_country=home
         )
         for name in Direction
-    )
-    return [one for one in found if one is not None]
+    }
+    if before and any(found.values()):
+        found = {
+            name: one or engine.narrowing(before[name], after[name], about=about, direction=name.value)
+            for name, one in found.items()
+        }
+    return [one for one in found.values() if one is not None]
 
 
 def of_countries(codes: Iterable[str], *, about: str, directions: Iterable[str]) -> list[Widening]:

@@ -21,6 +21,7 @@ from policies import approvals
 from policies.admin.country_input import how_many
 from policies.admin.money import usd
 from policies.models import ProposedChange
+from policies.sync import words
 
 State = ProposedChange.State
 TIER_WORDS: Final = {
@@ -131,6 +132,8 @@ def _page(row: ProposedChange, request: HttpRequest, *, may: bool) -> dict[str, 
         "parts": [_part(part) for part in row.difference.get("parts", ())],
         "more_parts": row.difference.get("more_parts", 0),
         "figures": _figures(row.exposure),
+        "unchanged": _unchanged_words(row.exposure),
+        "answer_within": words.ago(row.expires_at, timezone.now()).removeprefix("in "),
         "exposure_href": reverse("exposure-page"),
         "may_answer": waits and may and not mine,
         "could_approve": approvals.who_could_approve(row, now=timezone.now()) if waits else (),
@@ -159,7 +162,17 @@ def _figures(found: dict[str, Any]) -> list[dict[str, str]]:
     both = {"Through the gate": [found.get("before_usd_per_hour"), found.get("after_usd_per_hour")]}
     both |= {f"Of that towards {tier}": figures for tier, figures in found.get("by_tier_usd_per_hour", {}).items()}
     both["With a leaked private key"] = found.get("without_gate_usd_per_hour", [None, None])
-    return [{"name": name, "before": usd(was), "after": usd(then)} for name, (was, then) in both.items()]
+    return [
+        {"name": name, "text": f"{usd(was)}, as now" if was == then else f"{usd(was)} → {usd(then)}"}
+        for name, (was, then) in both.items()
+    ]
+
+
+def _unchanged_words(found: dict[str, Any]) -> str:
+    """Equal figures say little unless it is said why they are equal."""
+    if found.get("before_usd_per_hour") != found.get("after_usd_per_hour"):
+        return ""
+    return "What could be burnt through the gate does not change: it is bounded by something else already."
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
@@ -176,5 +189,6 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             for tier, codes in sorted(by_tier.items())
         ],
         "others": part["others"],
+        "removed": country_facts(part.get("removed", ())),
         "change": "" if part["before"] == [] else f"From {how_many(part['before'])} to {how_many(part['after'])}. ",
     }

@@ -25,7 +25,8 @@ from policies.widening import NeedsApproval
 _PARTS: Final = {
     "type": "object",
     "description": "`parts`: what each of them newly lets through, by direction: `countries` with their exposure "
-    "tiers, `others` (kinds of numbers and prefixes), `before` and `after` (null: every country).",
+    "tiers, `others` (kinds of numbers and prefixes), `removed` (countries taken away), `before` "
+    "and `after` (null: every country).",
 }
 _FIGURES: Final = {
     "type": "object",

@@ -39,6 +39,14 @@ class Widening:
     before: tuple[str, ...] | None = ()
     after: tuple[str, ...] | None = ()
 
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """The countries that the same change takes away: who agrees to the rest agrees to that."""
+        if self.after is None:
+            return ()
+        had = EVERY_COUNTRY if self.before is None else frozenset(self.before)
+        return tuple(sorted(had - frozenset(self.after)))
+
     def asks(self, from_tier: str) -> bool:
         """Whether something of it lies in that exposure tier or in a more exposed one. T1 is more exposed than T3."""
         return any(tier <= from_tier for tier in (*self.tiers.values(), *(other.tier for other in self.others)))
@@ -49,6 +57,7 @@ class Widening:
             "direction": self.direction,
             "countries": [{"code": code, "tier": tier} for code, tier in sorted(self.tiers.items())],
             "others": [{"words": other.words, "tier": other.tier} for other in self.others],
+            "removed": list(self.removed),
             "before": None if self.before is None else list(self.before),
             "after": None if self.after is None else list(self.after),
         }
@@ -79,6 +88,13 @@ def between(
         return None
     tiers = {code: tier_of(code, home_country) for code in added}
     return Widening(about, direction, tiers, others, old.country_list, new.country_list)
+
+
+def narrowing(before: Mapping[str, Any], after: Mapping[str, Any], *, about: str, direction: str) -> Widening | None:
+    """What only takes countries away, to be told beside what lets others through. None where that is nothing."""
+    old, new = DirectionRules.from_dict(before), DirectionRules.from_dict(after)
+    found = Widening(about, direction, {}, (), old.country_list, new.country_list)
+    return found if found.removed else None
 
 
 def _allowed(rules: DirectionRules) -> frozenset[str]:

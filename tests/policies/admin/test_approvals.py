@@ -62,6 +62,8 @@ def test_an_edit_leads_to_its_proposal_and_another_person_carries_it_out(workspa
     shown = unescape(anna.get(page_of(row)).content.decode())
     assert "You proposed this" in shown
     assert "Nigeria" in shown
+    assert "Canada" in shown[shown.index("Taken away:") :]
+    assert "Given up unless answered within 23 h" in " ".join(shown.split())
     assert "Approve</button>" not in shown
     assert "Approve</button>" in ben.get(page_of(row)).content.decode()
     assert row.about in unescape(ben.get(LIST).content.decode())
