@@ -23,7 +23,9 @@ class Command(BaseCommand):
     help = "Send the country lists that are due to UponAI."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--wait", action="store_true", help="until every number is synced or has failed")
+        parser.add_argument(
+            "--wait", action="store_true", help="until every number is synced or has failed; exits 1 if one failed"
+        )
         parser.add_argument("--timeout", type=float, default=120, metavar="SECONDS", help="with --wait; 120")
         parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
@@ -45,6 +47,9 @@ class Command(BaseCommand):
         else:
             words = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
             self.stdout.write(words or "There are no phone numbers yet.")
+        failed = counts.get(SyncTarget.State.FAILED, 0)
+        if options["wait"] and failed:
+            raise CommandError(f"{failed} number{'s' * (failed != 1)} failed: UponAI refuses what is wanted.")
 
     def _moving(self) -> int:
         """Drift without a due time waits for a person, not for UponAI."""

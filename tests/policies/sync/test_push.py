@@ -2,8 +2,10 @@
 
 import uuid
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from accounts import workspaces
 from accounts.models import AuditEntry
@@ -218,6 +220,14 @@ def test_waits_with_the_reason_when_there_is_no_key(uponai):
     target = SyncTarget._base_manager.get(phone_number=number)
     assert target.state == "pending"
     assert "no UponAI key" in target.error
+
+
+def test_the_command_fails_where_uponai_refuses_a_number(number):
+    SyncTarget.objects.update(state="failed", due_at=None)
+
+    call_command("sync", stdout=StringIO())
+    with pytest.raises(CommandError, match="1 number failed"):
+        call_command("sync", wait=True, stdout=StringIO())
 
 
 def test_keeps_waiting_while_the_key_is_refused_and_arrives_with_the_new_one(number, uponai):
