@@ -67,6 +67,9 @@ class Migration(migrations.Migration):
                 ('decided_at', models.DateTimeField(null=True)),
                 ('answer', models.TextField(blank=True, help_text='What the second person wrote.')),
             ],
+            options={
+                'verbose_name_plural': 'approvals',
+            },
         ),
         migrations.CreateModel(
             name='UponaiConnection',
@@ -91,6 +94,10 @@ class Migration(migrations.Migration):
                 ('drift_checked_at', models.DateTimeField(help_text='When all numbers had last been looked at.', null=True)),
                 ('drift_error', models.TextField(blank=True)),
             ],
+            options={
+                'verbose_name': 'UponAI connection',
+                'verbose_name_plural': 'UponAI connection',
+            },
         ),
         migrations.AddField(
             model_name='phonenumber',

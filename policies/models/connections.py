@@ -38,6 +38,7 @@ class UponaiConnection(WorkspaceModel):
     drift_error = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = verbose_name_plural = "UponAI connection"
         constraints = [models.UniqueConstraint(fields=["workspace"], name="uponai_connection_once")]
         indexes = [models.Index(fields=["drift_due_at"], name="uponai_connection_drift_due")]
 

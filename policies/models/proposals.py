@@ -46,6 +46,7 @@ class ProposedChange(WorkspaceModel):
     answer = models.TextField(blank=True, help_text="What the second person wrote.")
 
     class Meta:
+        verbose_name_plural = "approvals"
         constraints = [
             models.CheckConstraint(
                 condition=~Q(state="approved")
