@@ -14,9 +14,13 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from accounts import audit
 from accounts.admin.audit import differences
 from accounts.admin.base import ConsoleAdmin, Problems, acting, is_htmx
 from accounts.admin.display import badge, countries_cell, panel_url
+from accounts.models import AuditEntry, Workspace
+from accounts.models.people import NewNumbers
+from accounts.scoping import current_workspace_id
 from policies import actions, cloning
 from policies.actions import Refused, StaleEdit
 from policies.admin.plan_words import fingerprint, shown
@@ -28,9 +32,19 @@ from policies.sync import preview, progress
 NEWEST_REVISIONS = 20
 OBSERVED_MEANS = "What these rules would have done is noted, and not done."
 CONDITIONS = {"inbound": "withheld numbers, observing", "outbound": "captcha, KYC, observing"}
-DEFAULT_MEANS = (
-    "The workspace's first choice. An import still gives each new number a policy of its own, as found at UponAI."
-)
+DEFAULT_MEANS = {
+    NewNumbers.DEFAULT_POLICY: "Numbers that appear at UponAI later follow it at once, as the settings say.",
+    NewNumbers.FLAGGED: "The workspace's first choice. As the settings say, numbers that appear at UponAI later get a "
+    "policy of their own, as found there, and are flagged.",
+}
+"""By `Workspace.new_numbers`."""
+
+
+STILL_HERE = "Nothing was saved. Your entries are still here."
+
+
+class BackToForm(Exception):
+    """Whoever saw what the edit would change wants to go on editing; nothing was changed."""
 
 
 class LookFirst(Exception):
@@ -117,7 +131,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
     def _require_look(self, request: HttpRequest, policy: CountryPolicy, given: dict[str, Any]) -> None:
         """What changes several numbers is saved by somebody who has seen what it changes."""
         if "edit_again" in request.POST:
-            raise ValidationError("Nothing was saved. Your entries are still here.")
+            raise BackToForm
         if policy.phone_numbers.count() < 2:
             return
         rules = actions.edited_rules(
@@ -167,6 +181,21 @@ class CountryPolicyAdmin(ConsoleAdmin):
             return super().changeform_view(request, object_id, form_url, context)
         except LookFirst as wanted:
             return self._plan_page(request, context["policy"], wanted.plan)
+        except BackToForm:
+            return self._form_again(request, object_id, form_url, context)
+
+    def _form_again(
+        self, request: HttpRequest, object_id: str | None, form_url: str, context: dict[str, Any]
+    ) -> HttpResponse:
+        """The form with what was entered. Nothing is wrong with it, so nothing says so."""
+        request.problems = {NON_FIELD_ERRORS: [STILL_HERE]}  # type: ignore[attr-defined]
+        answer: Any = super().changeform_view(request, object_id, form_url, context)
+        form = answer.context_data["adminform"].form
+        if form.errors == {NON_FIELD_ERRORS: [STILL_HERE]}:
+            form.errors.clear()
+            answer.context_data["errors"] = None
+            messages.info(request, STILL_HERE)
+        return answer  # type: ignore[no-any-return]
 
     def _plan_page(self, request: HttpRequest, policy: CountryPolicy, plan: preview.Preview) -> HttpResponse:
         """What saving would change; the entries travel along."""
@@ -175,6 +204,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
             "title": f"Before “{policy.name}” is saved",
             "original": policy,
             "plan": shown(plan),
+            "overtaken_by": _overtaking(request, policy),
             "entries": [(name, value) for name, values in request.POST.lists() if name not in ours for value in values],
         }
         return self.page(request, "policies/country_policy_plan.html", context)
@@ -182,13 +212,19 @@ class CountryPolicyAdmin(ConsoleAdmin):
     def _page(self, request: HttpRequest, policy: CountryPolicy) -> dict[str, Any]:
         newest = PolicyRevision.objects.filter(policy=policy).select_related("created_by").order_by("-number")
         revisions = list(newest[: NEWEST_REVISIONS + 1])
+        authors = _authors(policy, revisions)
         earlier = {revision.number: revision for revision in revisions}
         history = [
-            {"revision": revision, "changes": _changes(earlier.get(revision.number - 1), revision)}
+            {
+                "revision": revision,
+                "by": revision.created_by or authors.get(revision.created_at, audit.SYSTEM),
+                "changes": _changes(earlier.get(revision.number - 1), revision),
+            }
             for revision in revisions[:NEWEST_REVISIONS]
         ]
         return {
             "policy": policy,
+            "default_means": _default_means(),
             "history": history,
             "followers": policy.phone_numbers.count(),
             "progress": progress.of_policy(policy.pk),
@@ -267,6 +303,7 @@ class CountryPolicyAdmin(ConsoleAdmin):
         policies = list(CountryPolicy.objects.order_by("name"))
         context = {
             "policies": policies,
+            "default_means": _default_means(),
             "has_default": any(policy.is_default for policy in policies),
             "may_change": self.has_change_permission(request),
             "saved": saved,
@@ -308,7 +345,26 @@ class CountryPolicyAdmin(ConsoleAdmin):
 
     @display(description="")
     def default(self, row: CountryPolicy) -> str:
-        return badge("Default", "pending", DEFAULT_MEANS) if row.is_default else ""
+        return badge("Default", "pending", _default_means()) if row.is_default else ""
+
+
+def _overtaking(request: HttpRequest, policy: CountryPolicy) -> PolicyRevision | None:
+    """The revision that somebody saved after the form was opened."""
+    newest = policy.current_revision
+    assert newest is not None  # noqa: S101  (a policy is created together with its first revision)
+    return newest if request.POST.get("expected_revision", str(newest.number)) != str(newest.number) else None
+
+
+def _default_means() -> str:
+    new_numbers = Workspace.objects.values_list("new_numbers", flat=True).get(pk=current_workspace_id())
+    return DEFAULT_MEANS[NewNumbers(new_numbers)]
+
+
+def _authors(policy: CountryPolicy, revisions: list[PolicyRevision]) -> dict[Any, str]:
+    """Who made the revisions that no person made, by their time, as the audit log knows it: a token has a name."""
+    times = [revision.created_at for revision in revisions if revision.created_by_id is None]
+    entries = AuditEntry.objects.filter(object_type=policy._meta.label_lower, object_id=str(policy.pk), at__in=times)
+    return dict(entries.values_list("at", "actor_label"))
 
 
 def _summary(rules: dict[str, Any]) -> str:

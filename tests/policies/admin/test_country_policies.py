@@ -7,7 +7,7 @@ import re
 import pytest
 from django.urls import reverse
 
-from accounts.models import AuditEntry
+from accounts.models import ApiToken, AuditEntry
 from accounts.roles import Role
 from accounts.scoping import scoped
 from policies import actions
@@ -91,8 +91,26 @@ def test_an_edit_of_a_shared_policy_is_looked_at_before_it_is_made(editor, in_wo
     assert re.search(r'fc-gone">.{0,60}Canada</span>', html)
     again = editor.post(address("change", policy), entries_of(page) | {"edit_again": "yes"})
     assert "Nothing was saved. Your entries are still here." in again.content.decode()
+    assert "Please correct" not in again.content.decode()
+    assert "has-error" not in again.content.decode()
     assert editor.post(address("change", policy), wanted | {"planned": "00000000"}).status_code == 200
     assert fresh(policy).current_revision.number == 1
+
+
+def test_the_look_tells_that_somebody_else_changed_it_meanwhile(editor, in_workspace, policy):
+    for n in range(2):
+        factories.make_phone_number(in_workspace, f"+1415555010{n}", policy=policy)
+    wanted = form(policy, inbound_countries=["GB", "US"])
+    assert "changed meanwhile" not in editor.post(address("change", policy), wanted).content.decode()
+    factories.make_token(in_workspace)
+    token = ApiToken.objects.get()
+    inbound = {"countries": ["MX"]}
+    actions.edit_country_policy(policy=policy, inbound=inbound, acting_user=token, now=factories.moment())
+
+    look = editor.post(address("change", policy), wanted)
+
+    assert "The policy was changed meanwhile" in look.content.decode()
+    assert f"by API token {token.name}" in " ".join(editor.get(address("change", policy)).content.decode().split())
 
 
 def test_what_changes_nothing_at_uponai_needs_no_look(editor, in_workspace, policy):
