@@ -160,7 +160,8 @@ def _ungated(now: datetime) -> Iterable[Condition]:
     )
     for row in found.order_by("workspace_id", "way_around"):
         count, way = row["calls"], row["way_around"]
-        said = Call.WayAround(way).label.lower() if way in Call.WayAround.values else "how is not known"
+        label = Call.WayAround(way).label if way in Call.WayAround.values else ""
+        said = label[:1].lower() + label[1:] if way in Call.WayAround.values else "how is not known"
         sentence = (
             f"{count} call{'s' * (count != 1)} or chat{'s' * (count != 1)} at UponAI did not pass the gate: {said}. "
             "No policy was asked about them."

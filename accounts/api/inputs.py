@@ -14,6 +14,7 @@ from django_filters.filterset import FilterSetMetaclass
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from accounts.api.problems import FieldError, Unprocessable, flattened
 
@@ -166,6 +167,25 @@ class YesOrNo(filters.ChoiceFilter):
 
     def filter(self, qs: Any, value: str) -> Any:
         return super().filter(qs, {"true": True, "false": False}[value]) if value else qs
+
+
+class KnownParameters(filters.DjangoFilterBackend):
+    """Filters, and refuses a parameter of a list that does not exist: misspelt, it would let everything through."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        if getattr(view, "action", "") == "list":
+            self._refuse_unknown(request, queryset, view)
+        return super().filter_queryset(request, queryset, view)
+
+    def _refuse_unknown(self, request: Request, queryset: Any, view: Any) -> None:
+        declared = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
+        paging = {getattr(view.paginator, name, None) for name in ("cursor_param", "size_param")}
+        unknown = sorted(set(request.query_params) - set(declared) - paging)
+        if unknown:
+            known = ", ".join(sorted({*declared, *paging} - {None}))
+            shown = unknown[0][:60]
+            sentence = f"There is no parameter {shown!r} here. There are: {known}."
+            raise Unprocessable.one(shown, "unknown_parameter", sentence)
 
 
 def one_of(names: Iterable[str], **kwargs: Any) -> filters.ChoiceFilter:

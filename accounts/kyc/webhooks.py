@@ -66,6 +66,8 @@ def refuse_address(url: str) -> None:
         host = ""
     if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url or len(url) > 500:
         raise ValidationError({"url": "Write a whole address that begins with https://."})
+    if parts.username or parts.password:
+        raise ValidationError({"url": "Leave user name and password out: whoever sees the address would read them."})
     loopback = settings.CHAINED_WEBHOOKS_ON_LOOPBACK
     try:
         address = ipaddress.ip_address(host)
@@ -74,7 +76,7 @@ def refuse_address(url: str) -> None:
         is_loopback = is_inside = host == "localhost"
     if is_inside and not (is_loopback and loopback):
         raise ValidationError({"url": f"The address must be on the public internet; {host} is not."})
-    if parts.scheme != "https" and not is_loopback and not loopback:
+    if parts.scheme != "https" and not is_loopback:
         raise ValidationError({"url": "The address must begin with https://: it is told about people."})
 
 

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.mixins import ListModelMixin
 
-from accounts.api.inputs import CountryCode, PhoneNumberText, filter_set, one_of, period
+from accounts.api.inputs import CountryCode, PhoneNumberText, YesOrNo, filter_set, one_of, period
 from accounts.api.views import ApiViewSet
 from monitoring.models import Call
 from policies.engine.names import Channel, Direction, NumberClass
@@ -93,7 +93,7 @@ class Calls(ListModelMixin, ApiViewSet):
         gating=one_of(Call.Gating),
         way_around=one_of(Call.WayAround),
         told_by=one_of(Call.ToldBy),
-        undecided=filters.BooleanFilter(),
+        undecided=YesOrNo(),
         **period("started_at"),
     )
     cursor_ordering = ("-started_at", "-id")

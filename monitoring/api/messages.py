@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -13,7 +12,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.inputs import Body, Text, filter_set, one_of, period
+from accounts.api.inputs import Body, Text, YesOrNo, filter_set, one_of, period
 from accounts.api.views import ApiViewSet
 from monitoring import alerts, digest_words, relays
 from monitoring.api.calls import TextOrNull
@@ -37,11 +36,11 @@ class AlertSerializer(serializers.ModelSerializer):
         return alert.resolved_at is None and alert.seen_at is None
 
 
-class OpenAlerts(filters.BooleanFilter):
-    def filter(self, qs: Any, value: bool | None) -> Any:
-        if value is None:
+class OpenAlerts(YesOrNo):
+    def filter(self, qs: Any, value: str) -> Any:
+        if not value:
             return qs
-        return alerts.only_open(qs) if value else alerts.only_closed(qs)
+        return alerts.only_open(qs) if value == "true" else alerts.only_closed(qs)
 
 
 class Alerts(ListModelMixin, ApiViewSet):
@@ -94,7 +93,7 @@ class Relays(ListModelMixin, ApiViewSet):
     serializer_class = RelaySerializer
     filterset_class = filter_set(
         "RelayFilters",
-        stopped=filters.BooleanFilter(field_name="stopped_at", lookup_expr="isnull", exclude=True),
+        stopped=YesOrNo(field_name="stopped_at", lookup_expr="isnull", exclude=True),
     )
     cursor_ordering = ("-created_at", "-id")
 

@@ -143,3 +143,13 @@ def test_shows_an_entry_whose_details_were_erased(workspace):
     entry = client.get("/api/v1/audit-log/1/").json()
 
     assert (entry["before"], entry["after"], entry["reason"], entry["origin"]) == (None, None, "", {})
+
+
+def test_a_misspelt_filter_is_refused_and_not_taken_for_none(workspace):
+    client = client_of(workspace)
+
+    problem = assert_problem(client.get("/api/v1/public-keys/?statsu=active"), 422, "statsu")
+
+    assert problem["errors"][0]["code"] == "unknown_parameter"
+    assert "status" in problem["errors"][0]["detail"]
+    assert client.get("/api/v1/public-keys/?page_size=5").status_code == 200
