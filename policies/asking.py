@@ -21,7 +21,8 @@ from policies.answering import url_problem, without_secrets
 from policies.changes import make_due
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
-from policies.sync import bindings
+from policies.sync import bindings, connection
+from policies.sync.connection import Standing
 
 KINDS: Final = {"inbound_webhook_url": "calls", "inbound_sms_webhook_url": "messages"}
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -94,6 +95,13 @@ def numbers_there(e164s: Sequence[str] | None = None) -> list[PhoneNumber]:
     return found
 
 
+def require_connected(workspace: Workspace, *, now: datetime) -> None:
+    """Raises Refused where there is nobody to send it to: it would be sent unasked once there is somebody again."""
+    said = connection.standing(workspace.pk, now=now)
+    if said.standing in (Standing.NO_KEY, Standing.DISCONNECTED):
+        raise Refused.one("", "uponai", said.sentence)
+
+
 # --- Verbs ----------------------------------------------------------------------------------------
 
 
@@ -109,6 +117,7 @@ def ask_console(
     problem = way_in_problem()
     if problem and not even_if_unreachable:
         raise Refused.one("console_url", "unreachable", problem)
+    require_connected(workspace, now=now)
     with taking_turns(workspace.pk):
         asked = plan_console(workspace, _locked(phone_numbers))
         _carry_out(workspace, asked, "phone_number.ask_console", acting_user=acting_user, now=now)
@@ -118,7 +127,9 @@ def ask_console(
 def ask_previous(
     *, workspace: Workspace, phone_numbers: Sequence[PhoneNumber], acting_user: Acting, now: datetime
 ) -> Asked:
-    """Has UponAI ask by itself whom the console asks behind its own verdict: the numbers are judged no longer."""
+    """Has UponAI ask by itself whom the console asks behind its own verdict: the numbers are judged no longer. Raises
+    Refused."""
+    require_connected(workspace, now=now)
     with taking_turns(workspace.pk):
         asked = plan_previous(workspace, _locked(phone_numbers))
         _carry_out(workspace, asked, "phone_number.ask_previous", acting_user=acting_user, now=now)

@@ -370,6 +370,12 @@ def connection_of(workspace_id: int) -> UponaiConnection:
     return row or UponaiConnection(workspace_id=workspace_id)
 
 
+def old_key_verifies_until(*, now: datetime) -> datetime | None:
+    """Until when webhooks signed with a key that is not in use any more are believed; None where none is."""
+    old = UponaiKey.objects.filter(verifies_until__gt=now).aggregate(until=models.Max("verifies_until"))
+    return old["until"]  # type: ignore[no-any-return]
+
+
 def has_key(workspace_id: int) -> bool:
     with scoped(workspace_id):
         return bool(UponaiKey.objects.filter(verifies_until=None).exists())

@@ -105,6 +105,11 @@ def _sentence(
     detail = _who_is_asked(numbers, workspace.endpoint)
     if said.standing is Standing.BLOCKED:
         return Sentence("warning", f"Connected to {_account(connection)}; {said.sentence}", detail)
+    if any(not bindings.is_ours(number.inbound_webhook_url, workspace.endpoint) for number in numbers):
+        # What does not ask is not judged: that comes before that the connection as such is well.
+        return Sentence(
+            "warning", detail, f"Nothing judges the calls of those here. Connected to {_account(connection)}."
+        )
     return Sentence("quiet", f"Connected to {_account(connection)}.", detail)
 
 
@@ -131,8 +136,8 @@ def _who_is_asked(numbers: list[PhoneNumber], endpoint: str) -> str:
         return f"{there}, all of which ask this console about calls."
     if len(others) == len(numbers):
         return f"{there}, none of which asks this console about calls."
-    verb = "asks" if len(others) == 1 else "ask"
-    return f"{there}; {len(others):,} of them {verb} another webhook, or none."
+    verb = "does" if len(others) == 1 else "do"
+    return f"{len(others):,} of {there} {verb} not ask this console about calls."
 
 
 # --- What would change ----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -76,6 +76,7 @@ class UponaiConnectionAdmin(ConsoleAdmin):
         if request.method != "POST" or not self.may_connect(request):
             raise PermissionDenied
         who = acting(request)
+        replaces = connecting.has_key(workspace.pk)
         overlap = OVERLAPS.get(request.POST.get("overlap", ""), OVERLAPS["0"])
         try:
             account = connecting.connect(
@@ -88,7 +89,9 @@ class UponaiConnectionAdmin(ConsoleAdmin):
             messages.error(request, f"The key was not changed: {refusal}")
         else:
             name = account.org_name or account.org_id
-            messages.success(request, f"Connected to {name} as {account.org_id}, which has {account.numbers} numbers.")
+            said = f"Connected to {name} as {account.org_id}, which has {account.numbers} numbers."
+            until = connecting.old_key_verifies_until(now=who["now"]) if replaces else None
+            messages.success(request, f"{said} {_old_key_words(until)}" if replaces else said)
         return redirect(HOME)
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
@@ -180,6 +183,12 @@ class UponaiConnectionAdmin(ConsoleAdmin):
         if not self.has_change_permission(request):
             raise PermissionDenied
         return self._workspace(request)
+
+
+def _old_key_words(until: datetime | None) -> str:
+    if until is None:
+        return "Webhooks signed with the old key are not believed any more."
+    return f"Webhooks signed with the old key are believed until {timezone.localtime(until):%-d %B, %H:%M}."
 
 
 def import_words(report: ImportReport) -> str:

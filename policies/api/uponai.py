@@ -58,6 +58,9 @@ class UponaiConnectionSerializer(serializers.Serializer):
     webhook_url = serializers.CharField(help_text="What UponAI is to ask about calls and messages.")
     webhook_problem = serializers.CharField(allow_null=True, help_text="Why UponAI cannot reach this console.")
     reached = ReachedSerializer(allow_null=True, help_text="The newest genuine webhook of UponAI.")
+    old_key_verifies_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until when webhooks signed with a key before this one are believed; null: not now."
+    )
     put_back = ProgressSerializer(allow_null=True, help_text="While it is being disconnected.")
 
 
@@ -67,7 +70,9 @@ class Connect(Body):
         required=False,
         min_value=0,
         max_value=int(LONGEST_OVERLAP.total_seconds()),
-        help_text="Seconds for which webhooks signed with the key before are still believed; 0.",
+        help_text="Seconds for which webhooks signed with the key before are still believed, also where UponAI refuses "
+        "that key by now; 0: they are refused at once, and UponAI lets its agent answer. `old_key_verifies_until` says "
+        "what holds.",
     )
 
 
@@ -193,6 +198,7 @@ class WebhooksView(UponaiView):
         with refusals():
             numbers = asking.numbers_there(given.get("phone_numbers"))
             if dry_run:
+                asking.require_connected(self.workspace, now=timezone.now())
                 plan = asking.plan_console if to_console else asking.plan_previous
                 asked = plan(self.workspace, numbers)
             elif to_console:
@@ -247,6 +253,7 @@ def _state(workspace: Workspace) -> dict[str, Any]:
         "webhook_url": asking.address(workspace),
         "webhook_problem": asking.way_in_problem() or None,
         "reached": last,
+        "old_key_verifies_until": connecting.old_key_verifies_until(now=timezone.now()),
         "put_back": connecting.progress() if state == "disconnecting" else None,
     }
 

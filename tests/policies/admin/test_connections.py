@@ -44,6 +44,7 @@ def test_says_whose_account_it_is_who_is_asked_and_when_uponai_reached_us(owner,
     page = text_of(owner.get(address()))
     assert "Connected to Sandbox as org_sandbox." in page
     assert "1 number, none of which asks this console about calls." in page
+    assert "fc-tone-warning" in page
     assert "UponAI has not reached us yet" in page
     seen = page.split("seen=")[1].split('"')[0]
     assert owner.get(address("live"), {"seen": seen}).status_code == 204
@@ -68,6 +69,8 @@ def test_a_key_is_tried_and_never_shown(owner, in_workspace, uponai):
     done = owner.post(address("connect"), {"key": UPONAI_KEY, "overlap": "24"})
 
     assert "Connected to Sandbox as org_sandbox" in messages_of(done)
+    again = owner.post(address("connect"), {"key": UPONAI_KEY, "overlap": "24"})
+    assert "Webhooks signed with the old key are believed until" in messages_of(again)
     assert workspaces.uponai_key(in_workspace.pk) == UPONAI_KEY
     assert UPONAI_KEY not in text_of(owner.get(address()))
     assert UPONAI_KEY[-4:] in text_of(owner.get(address()))

@@ -27,11 +27,25 @@ def post(client, name, **body):
     return client.post(f"{ROOT}{name}/", body, format="json")
 
 
+def test_nobody_is_asked_while_there_is_no_connection(client, in_workspace):
+    post(client, "connect", key=UPONAI_KEY)
+    post(client, "import")
+    assert post(client, "disconnect").json()["state"] == "disconnected"
+
+    for ask in ("console", "previous"):
+        assert_problem(post(client, "webhooks", ask=ask), 422, "")
+        assert_problem(post(client, "webhooks", ask=ask, dry_run=True), 422, "")
+
+    post(client, "connect", key=UPONAI_KEY)
+    assert not PhoneNumber.objects.get().asks_console
+
+
 def test_a_connections_whole_life(client, in_workspace, uponai):
     assert client.get(ROOT).json()["org_id"] is None
     state = post(client, "connect", key=UPONAI_KEY, old_key_verifies_for=60).json()
     assert (state["state"], state["org_id"], state["org_name"]) == ("connected", "org_sandbox", "Sandbox")
     assert UPONAI_KEY not in str(state)
+    assert state["old_key_verifies_until"] is not None
 
     preview = post(client, "import", dry_run=True).json()
     assert (preview["dry_run"], preview["added"], preview["phone_numbers"][0]["change"]) == (True, 1, "new")
