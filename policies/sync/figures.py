@@ -11,6 +11,7 @@ from django.db.models import Count, Min, Q, QuerySet
 from accounts.models import Workspace
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
 from policies.sync.drift import GIVEN_UP
+from policies.sync.push import LATE, SAID_YES
 
 State = SyncTarget.State
 MINUTE = timedelta(minutes=1)
@@ -19,6 +20,10 @@ NOT_SYNCED = ~Q(sync_target__state=State.SYNCED)
 OUT_OF_ORDER = NOT_SYNCED | Q(missing_since__isnull=False) | Q(flagged_since__isnull=False)
 """Of phone numbers: what somebody should know of."""
 
+# Ours, whatever it looks like at UponAI: an older request of ours was carried out late, or one was not at all.
+_LATE = Q(state=State.DRIFT, due_at__isnull=False) & (Q(unsure_since__isnull=False) | Q(error=LATE))
+_NOT_DONE = Q(state=State.DRIFT, due_at__isnull=False, unsure_since=None, error=SAID_YES)
+_FOREIGN = Q(state=State.DRIFT) & ~_LATE & ~_NOT_DONE
 _WAITING = Q(state__in=[State.PENDING, State.UNKNOWN])
 _COUNTS: dict[str, Any] = {state.value: Count("pk", filter=Q(state=state)) for state in State} | {
     "total": Count("pk"),
@@ -31,7 +36,10 @@ _COUNTS: dict[str, Any] = {state.value: Count("pk", filter=Q(state=state)) for s
     # What UponAI does not list any more is counted as missing alone.
     "refused": Count("pk", filter=Q(state=State.FAILED, phone_number__missing_since__isnull=True)),
     "given_up": Count("pk", filter=GIVEN_UP),
-    "drift_since": Min("drift_since", filter=Q(state=State.DRIFT)),
+    "drift_since": Min("drift_since", filter=_FOREIGN),
+    "foreign": Count("pk", filter=_FOREIGN),
+    "late": Count("pk", filter=_LATE),
+    "not_done": Count("pk", filter=_NOT_DONE),
 }
 
 
@@ -45,7 +53,8 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One moment. `states`: how many phone numbers are in each."""
+    """One moment. `states`: how many phone numbers are in each. Of those that drift, `foreign` were changed by somebody
+    else, `late` by an older request of ours, and `not_done` were not changed though UponAI said so."""
 
     states: dict[str, int]
     total: int
@@ -57,6 +66,9 @@ class Figures:
     requests_per_second: int
     oldest_unsynced_at: datetime | None
     next_due_at: datetime | None
+    foreign: int
+    late: int
+    not_done: int
     given_up: int
     refused: int
     drift_since: datetime | None

@@ -36,6 +36,8 @@ LEASE = timedelta(seconds=30)
 """Longer than one request can take with its wait for the budget; renewed before each request that changes something."""
 FIRST_BACKOFF_SECONDS = 2.0
 LONGEST_BACKOFF_SECONDS = 300.0
+SAID_YES = "UponAI said yes, but still shows other lists."
+LATE = "A change that UponAI had left unanswered was carried out late; the lists are sent once more."
 LOOKS_AFTER = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 60, 300))
 """When UponAI is looked at again after a request was left unanswered, though all seems well by then."""
 NEXT_LOOK_SECONDS = (5.0, 10.0)
@@ -171,7 +173,7 @@ def _send_and_read_back(lease: Lease, uponai: UponaiClient, clock: Clock) -> Cou
 def _settle(lease: Lease, observed: CountryLists, *, now: datetime) -> bool:
     desired = lease.wanted
     if not desired.same_as(observed):
-        trouble = UponaiTrouble("UponAI said yes, but still shows other lists.")
+        trouble = UponaiTrouble(SAID_YES)
         seen = {"observed": observed.as_json(), "verified_at": now, "drift_since": lease.target.drift_since or now}
         _postpone(lease, trouble, now=now, state=State.DRIFT, **seen)
         return False
@@ -222,7 +224,7 @@ def _note_reversal(lease: Lease, observed: CountryLists, *, now: datetime) -> No
         due_at=now,
         observed=observed.as_json(),
         drift_since=now,
-        error="A change that UponAI had left unanswered was carried out late; the lists are sent once more.",
+        error=LATE,
     )
     if not found:
         raise LeaseLost(lease.target.pk)

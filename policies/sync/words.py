@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from policies.models import SyncTarget
+from policies.sync.connection import SENTENCES
 from policies.sync.figures import Figures
 
 State = SyncTarget.State
@@ -13,7 +14,7 @@ LONGEST_ERROR = 140
 
 def tone(figures: Figures) -> str:
     """As components/_sentence.html has them."""
-    if figures.key_refused_at or figures.states[State.FAILED] or figures.states[State.DRIFT] or figures.missing:
+    if figures.key_refused_at or figures.states[State.FAILED] or figures.foreign or figures.missing:
         return "danger"
     if not figures.total:
         return "unknown"
@@ -32,8 +33,10 @@ def detail(figures: Figures) -> str:
     if _stopped(figures):
         return _counted(figures)
     if figures.breaker.until:
-        pause = ago(figures.breaker.until, figures.now)
-        return f"UponAI failed {_times(figures)} in a row. Nothing is sent before the next try {pause}."
+        pause = ago(figures.breaker.until, figures.now).replace("now", "in a moment")
+        failures = figures.connection.failures if figures.connection else 0
+        why = f"UponAI failed {_times(failures)} in a row" if failures else "UponAI asked us to wait"
+        return f"{why}. Nothing is sent before the next try {pause}."
     return ""
 
 
@@ -70,7 +73,6 @@ def ago(at: datetime, now: datetime) -> str:
 
 
 def _parts(figures: Figures) -> list[str]:
-    states = figures.states
     parts = []
     if failed := figures.refused:
         parts.append(
@@ -78,8 +80,12 @@ def _parts(figures: Figures) -> list[str]:
         )
     if waiting := figures.waiting:
         parts.append(f"{waiting:,} wait{'s' * (waiting == 1)} for UponAI{_why(figures)}")
-    if states[State.DRIFT]:
+    if figures.foreign:
         parts.append(_drifted(figures))
+    if late := figures.late:
+        parts.append(f"{late:,} {_was(late)} reversed by an older change of ours that arrived late; ours is sent again")
+    if not_done := figures.not_done:
+        parts.append(f"{not_done:,} still {_has(not_done)} other lists though UponAI said yes; ours is sent again")
     if missing := figures.missing:
         parts.append(f"{missing:,} {_is(missing)} not listed by UponAI any more")
     if flagged := figures.flagged:
@@ -88,7 +94,7 @@ def _parts(figures: Figures) -> list[str]:
 
 
 def _drifted(figures: Figures) -> str:
-    drift, given_up = figures.states[State.DRIFT], figures.given_up
+    drift, given_up = figures.foreign, figures.given_up
     since = f" {ago(figures.drift_since, figures.now)}" if figures.drift_since else ""
     told = f"{drift:,} {_was(drift)} changed in UponAI's dashboard{since}"
     if not given_up:
@@ -100,7 +106,7 @@ def _drifted(figures: Figures) -> str:
 
 def _why(figures: Figures) -> str:
     said = []
-    if figures.last_error:
+    if figures.last_error and figures.last_error not in SENTENCES.values():
         said.append(f"its last answer: {short(figures.last_error)}")
     if figures.next_due_at:
         due = figures.next_due_at
@@ -114,8 +120,7 @@ def short(error: str) -> str:
     return text if len(text) <= LONGEST_ERROR else f"{text[:LONGEST_ERROR].rstrip()}…"
 
 
-def _times(figures: Figures) -> str:
-    failures = figures.connection.failures if figures.connection else 0
+def _times(failures: int) -> str:
     return f"{failures} time{'s' * (failures != 1)}"
 
 
@@ -125,6 +130,10 @@ def _was(count: int) -> str:
 
 def _is(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def _itself(count: int) -> str:

@@ -68,6 +68,18 @@ def test_tells_the_rate_the_budget_and_whether_uponai_may_be_asked(workspace, dj
         assert client.get("/api/v1/sync/").json()["waiting"] == 11
 
 
+def test_our_own_late_change_is_not_taken_for_somebody_elses(workspace):
+    late = make_phone_number(workspace)
+    with scoped(workspace.pk):
+        now = moment()
+        ours = {"state": "drift", "drift_since": now, "due_at": now, "unsure_since": now}
+        SyncTarget.objects.filter(phone_number=late).update(**ours)
+
+    sentence = client_of(workspace).get("/api/v1/sync/").json()["sentence"]
+
+    assert sentence == "1 was reversed by an older change of ours that arrived late; ours is sent again."
+
+
 def test_a_refused_key_and_foreign_changes_are_said(workspace):
     changed = make_phone_number(workspace)
     with scoped(workspace.pk):
