@@ -97,11 +97,12 @@ class AttestationAdmin(ConsoleAdmin):
         told = self._looked(request, public_key=key) if request.method == "POST" else {}
         if request.method == "POST" and not is_htmx(request):
             return self._back(request, told, reverse("admin:accounts_publickey_change", args=[key.pk]))
+        record = management.of_key(key)
         context = {
             "title": "In UponAI's dashboard",
-            "standings": self._shown(attestations.of_key(key)),
+            "standings": self._shown(attestations.of_key(key), record),
             "post_url": reverse("admin:policies_attestation_key_panel", args=[key.pk]),
-            "assumed": managed(management.of_key(key), timezone.now()),
+            "assumed": managed(record, timezone.now()),
         }
         return self._panel(request, context | told)
 
@@ -149,7 +150,7 @@ class AttestationAdmin(ConsoleAdmin):
         messages.add_message(request, level, told["told"])
         return redirect(address)
 
-    def _shown(self, standings: Sequence[Standing]) -> list[dict[str, Any]]:
+    def _shown(self, standings: Sequence[Standing], record: ManagedRecord | None = None) -> list[dict[str, Any]]:
         now = timezone.now()
         return [
             {
@@ -157,6 +158,7 @@ class AttestationAdmin(ConsoleAdmin):
                 "label": standing.topic.label,
                 "text": attestations.in_words(standing),
                 "newest": standing.newest,
+                "contradiction": _contradiction(standing, record),
                 "is_due": standing.is_due(now),
                 "answers": attestations.answers(standing.topic),
             }
@@ -167,6 +169,14 @@ class AttestationAdmin(ConsoleAdmin):
         may_attest = request.user.has_perm("policies.change_attestation")
         frame = {"may_attest": may_attest, "dashboard": settings.UPONAI_DASHBOARD_URL}
         return TemplateResponse(request, "policies/_seen_there.html", frame | context)
+
+
+def _contradiction(standing: Standing, record: ManagedRecord | None) -> str:
+    """Where a person saw something else than the assumed API shows: one of the two is wrong, and nobody can tell."""
+    shown = record.applied.get(standing.topic.value) if record and record.applied else None
+    if standing.newest is None or not isinstance(shown, bool) or standing.newest.seen == ("on" if shown else "off"):
+        return ""
+    return f"{assumed_api.called()} shows it {'on' if shown else 'off'}: look again, and set it there as it should be."
 
 
 def managed(record: ManagedRecord | None, now: datetime) -> Sentence | None:

@@ -123,3 +123,9 @@ def test_the_assumed_api_speaks_under_its_own_name(workspace, uponai, settings):
     words = _words(client.get(_panel(key)))
     assert "UponAI (sandbox, assumed API) has the same, checked just now." in words
     assert "Fraud Protection: nobody has looked yet" in words
+
+    opposite, really = ("off", "on") if key.fraud_protection else ("on", "off")
+    assert f"assumed API) shows it {really}: look again" in _words(
+        in_place(client, _panel(key), seen_fraud_protection=opposite)
+    )
+    assert "look again, and" not in _words(in_place(client, _panel(key), seen_fraud_protection=really))
