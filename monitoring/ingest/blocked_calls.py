@@ -13,7 +13,8 @@ from typing import Any, Final
 from django.db import models, transaction
 from django.db.models import Case, Exists, Max, OuterRef, When
 
-from accounts.scoping import scoped
+from accounts.scoping import current_workspace_id, scoped
+from monitoring.ingest import parties, rollups
 from monitoring.models import BlockedCall, Call, RollupProgress
 from policies.engine.names import Direction, VerdictKind
 from policies.engine.numbers import understand
@@ -228,11 +229,15 @@ def _references(sources: Sequence[str], references: Sequence[str]) -> models.Que
 
 def _correct(told: dict[str, BlockedCall]) -> None:
     listed = BlockedCall.objects.filter(source=_Source.NOT_CONNECTED, reference__in=list(told))
-    changed = []
+    changed, hours = [], set()
     for row in listed:
         facts = {column: getattr(told[row.reference], column) for column in _FACTS}
         if any(getattr(row, column) != value for column, value in facts.items()):
+            hours |= {rollups.hour_of(row.at), rollups.hour_of(facts["at"])}
             for column, value in facts.items():
                 setattr(row, column, value)
             changed.append(row)
     BlockedCall.objects.bulk_update(changed, _FACTS)
+    # Parties are counted along the ids of new rows, and would not see that one became another.
+    for hour in sorted(hours):
+        parties.rebuild(workspace_id=current_workspace_id(), start=hour, end=hour + rollups.HOUR)

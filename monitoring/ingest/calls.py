@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from accounts.scoping import current_workspace_id
-from monitoring.ingest import bulk, fold, gating, rollups
+from monitoring.ingest import bulk, fold, gating, parties, rollups
 from monitoring.models import Call
 from policies.engine.types import Attempt, Channel, Direction
 from policies.gate import inbound_judge, settlement
@@ -111,14 +111,16 @@ def _folded(
 
 
 def _leave_hours(changes: Sequence[Change], *, now: datetime) -> None:
-    """The count follows rows to their new hour by itself, and would leave them in the old one too."""
+    """The counts follow rows to their new hour by themselves, and would leave them in the old one too."""
     left = {
         rollups.hour_of(change.before["started_at"])
         for change in changes
         if change.before and rollups.hour_of(change.before["started_at"]) != rollups.hour_of(change.after["started_at"])
     }
     for hour in sorted(left):
-        rollups.rebuild(workspace_id=current_workspace_id(), start=hour, end=hour + rollups.HOUR, now=now)
+        span = {"workspace_id": current_workspace_id(), "start": hour, "end": hour + rollups.HOUR}
+        rollups.rebuild(**span, now=now)
+        parties.rebuild(**span)
 
 
 def _conversation(change: Change, now: datetime) -> settlement.Conversation:

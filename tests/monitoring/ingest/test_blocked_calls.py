@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from accounts.scoping import scoped
-from monitoring.ingest import blocked_calls
-from monitoring.models import BlockedCall, Call, RollupProgress
+from monitoring.ingest import blocked_calls, parties
+from monitoring.models import BlockedCall, Call, PartyBucket, RollupProgress
 from policies import words
 from policies.models import Decision, Dial
 from policies.uponai import refusals
@@ -165,10 +165,17 @@ def test_a_long_history_is_listed_batch_by_batch(in_workspace, number, monkeypat
 def test_what_uponai_tells_later_of_a_call_puts_its_row_right(in_workspace):
     call = make_call(NOW, peer="", country="", disconnection_reason="network_blocked")
     list_blocked(in_workspace.pk, NOW)
-    Call.objects.filter(pk=call.pk).update(peer="+447400123456", country="GB", changed_at=NOW + timedelta(minutes=1))
+    parties.count(workspace_id=in_workspace.pk, now=NOW + timedelta(hours=1))
+    began = NOW - timedelta(hours=2)
+    Call.objects.filter(pk=call.pk).update(
+        peer="+447400123456", country="GB", started_at=began, changed_at=NOW + timedelta(minutes=1)
+    )
 
     assert list_blocked(in_workspace.pk, LATER) == 0
-    assert BlockedCall.objects.values_list("peer", "country").get() == ("+447400123456", "GB")
+    assert BlockedCall.objects.values_list("peer", "country", "at").get() == ("+447400123456", "GB", began)
+    counted = PartyBucket.objects.filter(outcome="blocked").order_by("kind").values_list("value", "calls", "hour")
+    hour = began.replace(minute=0)
+    assert list(counted) == [("+447400123456", 1, hour), ("+14155550100", 1, hour)]
 
 
 def test_another_workspace_s_rows_stay_there(in_workspace, number):

@@ -12,8 +12,8 @@ from django.db import DataError, connection, connections
 from accounts import encryption
 from accounts.scoping import scoped
 from monitoring import tasks
-from monitoring.ingest import inbox, rollups
-from monitoring.models import Call, UsageBucket, WebhookEvent
+from monitoring.ingest import inbox, parties, rollups
+from monitoring.models import Call, PartyBucket, UsageBucket, WebhookEvent
 from policies.gate import recorder
 from policies.models import Decision
 from tests.factories import make_phone_number, make_workspace, moment
@@ -275,14 +275,18 @@ def test_counts_a_call_once_when_its_start_becomes_known_late(workspace):
     send(workspace, call_event("call_ended", start_timestamp=None, duration_ms=None))
     process(workspace)
     rollups.roll_up(workspace_id=workspace.pk, now=moment())
+    parties.count(workspace_id=workspace.pk, now=moment())
     send(workspace, call_event("call_analyzed", start_timestamp=early, duration_ms=ENDED_MS - early))
     process(workspace)
     rollups.roll_up(workspace_id=workspace.pk, now=moment())
+    parties.count(workspace_id=workspace.pk, now=moment())
 
     with scoped(workspace.pk):
         (bucket,) = UsageBucket.objects.all()
+        of_parties = list(PartyBucket.objects.order_by("kind").values_list("kind", "calls", "hour"))
     assert (bucket.calls, bucket.country) == (1, "GB")
     assert bucket.hour.timestamp() == early / 1000
+    assert of_parties == [("peer", 1, bucket.hour), ("phone_number", 1, bucket.hour)]
 
 
 def test_forgets_old_events_that_need_nothing_more(workspace):
