@@ -5,6 +5,7 @@ Many of one kind in one workspace become one condition that counts them, so that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -225,17 +226,20 @@ def _bundled(
     path: Callable[[Any], str],
     many: Callable[[int], str],
     many_path: str,
-    keep: Callable[[Any], bool] = lambda row: True,
+    keep: Callable[[Any], bool] | None = None,
 ) -> Iterable[Condition]:
     """One by one where a workspace has few of them, counted where it has many: two queries either way."""
-    counts = dict(rows.order_by("workspace_id").values_list("workspace_id").annotate(count=Count("pk")))
+    if keep is None:
+        counts = dict(rows.order_by("workspace_id").values_list("workspace_id").annotate(count=Count("pk")))
+    else:
+        counts = Counter(row.workspace_id for row in rows if keep(row))
     for workspace_id, count in counts.items():
         if count > MOST_SINGLE:
             yield Condition(workspace_id, kind, MANY, many(count), many_path, {"count": count})
     few = [workspace_id for workspace_id, count in counts.items() if count <= MOST_SINGLE]
     if few:
         for row in rows.filter(workspace_id__in=few).order_by("workspace_id", "pk"):
-            if keep(row):
+            if keep is None or keep(row):
                 yield Condition(row.workspace_id, kind, about(row)[:200], sentence(row), path(row))
 
 

@@ -77,6 +77,9 @@ def _raised_again(condition: Condition, *, now: datetime) -> bool:
     open_one = Alert.objects.filter(kind=condition.kind, about=condition.about, resolved_at=None)
     if not open_one.exists():
         just_over.filter(pk=row.pk).update(resolved_at=None, sentence=condition.sentence[:LONGEST_SENTENCE])
+        # It was over before its mail had gone: nobody was told a first time.
+        untold = Alert.objects.filter(pk=row.pk, mailed_at=None, seen_at=None)
+        untold.update(mail_due_at=now, attempts=0)
     return True
 
 

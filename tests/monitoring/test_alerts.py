@@ -130,10 +130,11 @@ def test_reads_everything_that_somebody_should_know(workspace, now):
     assert "Kenya" in found[Kind.OPEN_ENDS].sentence
 
 
-def test_a_drift_that_is_not_given_up_raises_nothing(workspace, now):
-    number = make_phone_number(workspace)
+@pytest.mark.parametrize("count", [1, alert_conditions.MOST_SINGLE + 1])
+def test_a_drift_that_is_not_given_up_raises_nothing(workspace, now, count):
+    numbers = [make_phone_number(workspace, f"+1415555010{index}") for index in range(count)]
     with scoped(workspace.pk):
-        targets = SyncTarget.objects.filter(phone_number=number)
+        targets = SyncTarget.objects.filter(phone_number__in=numbers)
         targets.update(state="drift", due_at=None, reasserted_at=[now.isoformat()] * 2)
 
     alerts.watch(now=now)
@@ -373,6 +374,20 @@ def test_what_is_over_before_anybody_was_told_is_not_mailed(workspace, now):
     alerts.watch(now=now + timedelta(seconds=5))
 
     assert alert_mail.mail_due(now=now + timedelta(seconds=10)) == 0
+
+
+def test_what_comes_back_before_anybody_was_told_is_mailed_once(workspace, now):
+    make_member(workspace)
+    for second in (0, 20):
+        refuse_key(workspace, now)
+        alerts.watch(now=now + timedelta(seconds=second))
+        accept_key(workspace)
+        alerts.watch(now=now + timedelta(seconds=second + 10))
+    refuse_key(workspace, now)
+    alerts.watch(now=now + timedelta(seconds=40))
+
+    assert [alert_mail.mail_due(now=now + timedelta(minutes=minute)) for minute in (1, 2, 3)] == [1, 0, 0]
+    assert len(outbox.outbox) == 1
 
 
 def test_where_nobody_is_to_be_told_nothing_waits(workspace, now):
