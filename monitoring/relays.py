@@ -96,8 +96,10 @@ def with_figures() -> models.QuerySet[Relay]:
 
 
 def shown_url(url: str) -> str:
-    """Without what stands behind the question mark, which may be a secret."""
-    return url.partition("?")[0]
+    """Without what may be a secret: what stands behind the question mark, and a name and password before the host."""
+    scheme, mark, rest = url.partition("?")[0].partition("#")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _is_ours(url: str) -> bool:

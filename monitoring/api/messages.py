@@ -65,6 +65,7 @@ class Alerts(ListModelMixin, ApiViewSet):
 
 
 class RelaySerializer(serializers.ModelSerializer):
+    url = serializers.SerializerMethodField(help_text="Without what may be a secret: a query, a name and a password.")
     last_error = TextOrNull()
     waiting = serializers.IntegerField(help_text="Events that are still to be passed on.")
     given_up = serializers.IntegerField(help_text="Events that were tried eight times, or not any more.")
@@ -75,6 +76,9 @@ class RelaySerializer(serializers.ModelSerializer):
             *("id", "url", "created_at", "stopped_at", "failing_since", "last_delivered_at", "last_error"),
             *("waiting", "given_up"),
         )
+
+    def get_url(self, relay: Relay) -> str:
+        return relays.shown_url(relay.url)
 
 
 class AddRelay(Body):

@@ -311,6 +311,7 @@ def test_relays_by_rest(workspace, receiver, settings):
 
     made = client.post(address, {"url": receiver.url})
     assert (made.status_code, made.json()["waiting"]) == (201, 0)
+    assert made.json()["url"] == receiver.url.removesuffix("?key=1")
     assert_problem(client.post(address, {"url": receiver.url}), 422, "url")
     assert_problem(client.post(address, {"url": "https://10.0.0.1/"}), 422, "url")
     assert_problem(client.post(address, {}), 422, "url")
@@ -325,6 +326,11 @@ def test_relays_by_rest(workspace, receiver, settings):
     assert client.get(f"{address}?stopped=false").json()["results"] == []
     assert client.get(one).json()["given_up"] == 1
     assert_problem(client.post(f"{one}retry/"), 422, "")
+
+
+def test_an_address_is_shown_without_its_secrets():
+    assert relays.shown_url("https://hook:s3cret@example.com/a@b?token=s3cret#x") == "https://example.com/a@b"
+    assert relays.shown_url("https://example.com:8443?token=s3cret") == "https://example.com:8443"
 
 
 @pytest.mark.django_db(transaction=True)
