@@ -33,8 +33,16 @@ class Approval:
     channels: frozenset[str] = frozenset()
     calls_per_day: int | None = None
     established_calls: int | None = None
+    suspended: bool = False
+
+    @property
+    def is_held_to(self) -> bool:
+        """Whether the subject is no stranger once it ends: it was suspended, or something was declared."""
+        return self.suspended or bool(self.countries or self.channels) or self.calls_per_day is not None
 
     def counts_at(self, at_ms: int | None) -> bool:
+        if self.suspended:
+            return False
         return at_ms is None or self.expires_at_ms is None or at_ms < self.expires_at_ms
 
     def covers(self, channel: str, country: str | None, *, has_peer: bool) -> bool:
@@ -55,8 +63,10 @@ class Approval:
 
     @classmethod
     def from_list(cls, value: Sequence[Any]) -> Self:
-        level, ends, begins, countries, channels, calls, established = list(value) + [None] * (7 - len(value))
-        return cls(level, ends, begins, frozenset(countries or ()), frozenset(channels or ()), calls, established)
+        whole = [*value, *[None] * (8 - len(value))]
+        level, ends, begins, countries, channels, calls, established, suspended = whole
+        use = (frozenset(countries or ()), frozenset(channels or ()), calls, established)
+        return cls(level, ends, begins, *use, bool(suspended))
 
     def as_list(self) -> list[Any]:
         """For JSON; what was not declared is left off."""
@@ -66,6 +76,7 @@ class Approval:
             sorted(self.channels),
             self.calls_per_day,
             self.established_calls,
+            self.suspended or None,
         ]
         return [self.level, self.expires_at_ms, *(declared if any(declared) else ())]
 

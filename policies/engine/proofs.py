@@ -151,8 +151,10 @@ def check_kyc(question: Question) -> CheckResult:
     level = max((one.level for one in covering), default=0)
     if counting and (not covering or level < asked <= question.level):
         return _not_declared(question, max(asked, LEVEL_OF_A_PERSON))
+    if asked == 0 and counting:
+        return _DECLARED
     if asked == 0:
-        return _DECLARED if counting else _NO_LEVEL
+        return _ended(question) if any(one.is_held_to for one in question.approvals) else _NO_LEVEL
     if level >= asked:
         return CheckResult(Check.KYC, TraceOutcome.PASS, f"level {level}", f"level {asked}")
     return _not_enough(question, level, asked)
@@ -181,6 +183,15 @@ def _not_enough(question: Question, level: int, asked: int) -> CheckResult:
     value = f"level {level}" if level else "no approved record"
     change = counterfactuals.approve_subject(subject, asked, f"if the subject had level {asked}")
     return _kyc_failed(value, threshold, Reason.KYC_REQUIRED, change)
+
+
+def _ended(question: Question) -> CheckResult:
+    """The subject was approved for some use and is no more. To let it do as strangers may would reward the end."""
+    level = max(one.level for one in question.approvals)
+    was_suspended = any(one.suspended for one in question.approvals)
+    value = "suspended" if was_suspended else "the approval has ended"
+    change = counterfactuals.approve_subject(question.attempt.subject, level, "if the subject were approved again")
+    return _kyc_failed(value, _DECLARED_ONLY, Reason.KYC_EXPIRED, change)
 
 
 def _not_declared(question: Question, level: int) -> CheckResult:

@@ -12,12 +12,12 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts import encryption, keys, tokens, workspaces
 from accounts.kyc import review
-from accounts.models import ApiToken, KycRecord, PublicKey, Workspace
+from accounts.models import ApiToken, KycRecord, KycTransition, PublicKey, Workspace
 from accounts.scoping import scoped, unscoped
 from accounts.workspaces import WebhookSecret
 from policies import held
@@ -223,18 +223,23 @@ def _key(row: PublicKey) -> KeySnapshot:
 
 
 def _approvals(now: datetime) -> dict[str, tuple[Approval, ...]]:
-    """By the subject's reference. Expired ones too: they tell that it was approved once.
+    """By the subject's reference. Ended ones too: who was approved once is no stranger afterwards.
 
     One whose renewal was approved counts no more, whatever became of the renewal: what was declared last holds.
     """
     state = KycRecord.State
-    rows = KycRecord.objects.filter(state__in=(state.APPROVED, state.EXPIRED)).order_by("pk")
+    once = Exists(KycTransition.objects.filter(record=OuterRef("pk"), to_state=state.APPROVED))
+    lost = ~Q(state__in=(state.APPROVED, state.EXPIRED, state.DRAFT, state.ERASED)) & Q(once)
+    rows = KycRecord.objects.filter(Q(state__in=(state.APPROVED, state.EXPIRED)) | lost).order_by("pk")
     replaced = KycRecord.objects.filter(renews=OuterRef("pk"), state__in=review.WAS_APPROVED)
     found: dict[str, tuple[Approval, ...]] = {}
     for row in rows.exclude(Exists(replaced)).values(*_OF_AN_APPROVAL).iterator(chunk_size=1000):
         found[row["subject__reference"]] = (*found.get(row["subject__reference"], ()), _approval(row, now))
     return found
 
+
+_NOT_SUSPENDED: Final = (KycRecord.State.APPROVED, KycRecord.State.EXPIRED, KycRecord.State.WITHDRAWN)
+"""Of a record that was approved once; any other state means that it is being looked at again."""
 
 _OF_AN_APPROVAL: Final = (
     "subject__reference",
@@ -252,7 +257,7 @@ _OF_AN_APPROVAL: Final = (
 
 def _approval(row: Mapping[str, Any], now: datetime) -> Approval:
     ends = row["expires_at"]
-    if row["state"] == KycRecord.State.EXPIRED:
+    if row["state"] != KycRecord.State.APPROVED:
         ends = min(ends or now, now)
     calls, established = row["declared_calls_per_day"], None
     if row["renews__state"] in (KycRecord.State.APPROVED, KycRecord.State.EXPIRED):
@@ -265,6 +270,7 @@ def _approval(row: Mapping[str, Any], now: datetime) -> Approval:
         channels=frozenset(row["declared_channels"]),
         calls_per_day=calls,
         established_calls=established,
+        suspended=row["state"] not in _NOT_SUSPENDED,
     )
 
 

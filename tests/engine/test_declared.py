@@ -88,11 +88,16 @@ def test_takes_the_level_from_what_was_declared_for_it() -> None:
     assert outcome(ask(both, ABROAD), "kyc") == "pass"
 
 
-def test_asks_nobody_whose_approval_ended_for_what_they_declared() -> None:
-    ended = replace(DECLARED, expires_at_ms=NOW)
+@pytest.mark.parametrize("ended", [replace(DECLARED, expires_at_ms=NOW), Approval(1, NOW, suspended=True)])
+def test_whose_approval_ended_is_no_stranger_who_may_do_anything(ended: Approval) -> None:
+    verdict = ask(of_subject(ended))
 
-    assert outcome(ask(of_subject(ended), ABROAD), "kyc") == "skipped"
-    assert outcome(ask(of_subject(ended), ABROAD, at_ms=NOW - 1), "kyc") == "fail"
+    assert (verdict.verdict, verdict.reason) == ("challenge", "kyc_expired")
+    assert outcome(ask(of_subject(replace(ended, suspended=False)), at_ms=NOW - 1), "kyc") == "pass"
+
+
+def test_whose_approval_ended_and_promised_nothing_is_asked_for_nothing() -> None:
+    assert outcome(ask(of_subject(Approval(1, NOW)), ABROAD), "kyc") == "skipped"
 
 
 def test_asks_callers_nothing() -> None:

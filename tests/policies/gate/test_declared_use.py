@@ -105,7 +105,8 @@ def test_what_was_declared_last_holds(gate, uponai):
     (approval,) = snapshots.load(gate.workspace.pk).engine.subjects["patient-7"]
     assert (approval.countries, approval.calls_per_day, approval.established_calls) == ({"US"}, 10, 50)
     review.suspend(record=first.record, reason_codes=["fraud_incident"], acting_user=None, now=moment())
-    assert snapshots.load(gate.workspace.pk).engine.subjects == {}
+    approvals = snapshots.load(gate.workspace.pk).engine.subjects["patient-7"]
+    assert not any(approval.counts_at(None) for approval in approvals)
 
 
 def test_an_approval_is_over_at_that_second(gate, uponai):
@@ -136,3 +137,9 @@ def test_a_complaint_suspends_the_subject_and_queues_the_case_once(gate, uponai)
     assert (record.state, last.verb, last.reason_codes) == (State.SUSPENDED, "suspend", ["complaint"])
     assert started["X-Decision-Id"] in last.text_for_colleagues
     assert record.due_at is not None
+    refused = _call(gate)
+    assert (refused.status_code, refused.json()["code"]) == (403, "kyc_expired")
+    with scoped(gate.workspace.pk):
+        case.record = record
+        cases.claim(case, moment())
+    assert _call(gate).json()["code"] == "kyc_expired"  # while somebody looks at it, too
