@@ -84,6 +84,8 @@ def test_says_what_stands_in_the_way_of_all(viewer, in_workspace):
     row = UponaiConnection.objects.create(failures=6, blocked_until=factories.moment() + timedelta(seconds=30))
 
     assert "UponAI failed 6 times in a row. Nothing is sent before the next try in 2" in words(viewer)
+    UponaiConnection.objects.filter(pk=row.pk).update(failures=0)
+    assert "UponAI asked us to wait. Nothing is sent before the next try in 2" in words(viewer)
     UponaiConnection.objects.filter(pk=row.pk).update(key_refused_at=factories.moment())
     assert "UponAI refuses the key in use." in words(viewer)
 
