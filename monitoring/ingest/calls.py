@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -156,16 +157,18 @@ def _decisions(of_call: Mapping[str, Sequence[fold.Event]]) -> dict[str, Mapping
     metadata tells.
     """
     workspace_id = current_workspace_id()
-    asked: dict[Any, str] = {}
+    asked: dict[Any, set[str]] = defaultdict(set)  # several calls may name one decision, though it let in only one
     for reference, events in of_call.items():
-        asked |= {event.decision_id: reference for event in events if event.decision_id is not None}
+        for event in events:
+            if event.decision_id is not None:
+                asked[event.decision_id].add(reference)
         for channel in _channels_of_door(events):
             attempt = Attempt(direction=Direction.INBOUND, channel=channel, call_reference=reference)
-            asked[inbound_judge.id_of_decision(workspace_id, inbound_judge.attempt_key(attempt))] = reference
+            asked[inbound_judge.id_of_decision(workspace_id, inbound_judge.attempt_key(attempt))].add(reference)
     if not asked:
         return {}
     rows = Decision.objects.filter(decision_id__in=list(asked)).values(*_DECIDED)
-    return {asked[row["decision_id"]]: row for row in rows}
+    return {reference: row for row in rows for reference in asked[row["decision_id"]]}
 
 
 def _channels_of_door(events: Sequence[fold.Event]) -> list[Channel]:

@@ -17,6 +17,7 @@ from monitoring.models import Call, PartyBucket, UsageBucket, WebhookEvent
 from policies.gate import recorder
 from policies.models import Decision
 from tests.factories import make_phone_number, make_workspace, moment
+from tests.monitoring.dashboards.rows import make_decision
 from tests.monitoring.ingest.events import (
     BRITON,
     CANADIAN,
@@ -256,6 +257,18 @@ def test_links_an_inbound_call_to_the_decision_that_let_it_in(workspace):
     with scoped(workspace.pk):
         decision = Decision.objects.get()
     assert calls(workspace)["call_1"]["decision_id"] == decision.decision_id
+
+
+def test_a_call_that_borrows_a_decision_does_not_take_it_from_the_call_it_let_out(workspace):
+    with scoped(workspace.pk):
+        decision = make_decision(make_phone_number(workspace, OUR_NUMBER), BRITON, moment(), direction="outbound")
+    named = {"metadata": {"decision_id": str(decision.decision_id)}}
+    for reference in ("call_1", "call_2"):
+        send(workspace, call_event("call_ended", reference, **named))
+    process(workspace)
+
+    found = calls(workspace)
+    assert [found[name]["decision_id"] for name in ("call_1", "call_2")] == [decision.decision_id] * 2
 
 
 def test_learns_the_numbers_of_an_inbound_sms_from_its_decision(workspace):
