@@ -29,7 +29,8 @@ SUBJECT_FIELDS = [
     "date_of_birth",
     "devices",
 ]
-IDENTITY_FIELDS = {"name", "nationalities", "country_of_residence", "date_of_birth"}
+IDENTITY_FIELDS = {"reference", "name", "nationalities", "country_of_residence", "date_of_birth"}
+"""Who was approved. By the reference the gate knows them: another one may be somebody else."""
 RECORD_FIELDS = [
     "level",
     "declared_countries",

@@ -120,10 +120,11 @@ def test_an_approved_subject_who_turns_out_to_be_sanctioned_is_suspended(in_work
     assert (record.state, record.is_reversal) == ("suspended", True)
 
 
-def test_an_approved_subject_with_another_name_is_decided_again_while_the_gate_stays_open(in_workspace, now):
+@pytest.mark.parametrize("changes", [{"name": "Ada Other"}, {"reference": "cust-other"}])
+def test_an_approved_subject_who_may_be_another_is_decided_again_while_the_gate_stays_open(in_workspace, now, changes):
     case = cases.approved(in_workspace, now)
 
-    records.edit_subject(subject=case.record.subject, name="Ada Other", acting_user=None, now=now)
+    records.edit_subject(subject=case.record.subject, acting_user=None, now=now, **changes)
 
     first, renewal = KycRecord.objects.order_by("pk")
     assert (first.state, renewal.state, renewal.renews_id) == ("approved", "submitted", first.pk)
