@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -58,10 +58,11 @@ class KeysetList(ConsoleList):
     def _older(self, place: str) -> Q:
         moment, _, pk = place.rpartition("_")
         try:
-            at, last = datetime.fromisoformat(moment), int(pk)
-        except ValueError as problem:
+            given, last = datetime.fromisoformat(moment), int(pk)
+            at = given.astimezone(UTC)  # a database would do it later, with the years that there are in UTC
+        except (ValueError, OverflowError) as problem:
             raise IncorrectLookupParameters(problem) from None
-        if at.tzinfo is None or not 0 < last < 2**63:
+        if given.tzinfo is None or not 0 < last < 2**63:
             raise IncorrectLookupParameters(place)
         # Written so that the first half alone bounds the walk through the index.
         return Q(**{f"{self._moment}__lte": at}) & (Q(**{f"{self._moment}__lt": at}) | Q(pk__lt=last))

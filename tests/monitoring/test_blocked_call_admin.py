@@ -104,7 +104,15 @@ def test_pages_go_on_where_the_last_one_ended_without_counting_or_skipping(viewe
 
 
 @pytest.mark.parametrize(
-    "place", ["soon", "2026-03-04_1", "2026-03-04T12:00:00+00:00_-1", f"2026-03-04T12:00+00:00_{10**30}"]
+    "place",
+    [
+        "soon",
+        "2026-03-04_1",
+        "2026-03-04T12:00:00+00:00_-1",
+        f"2026-03-04T12:00+00:00_{10**30}",
+        "0001-01-01T00:00:00+14:00_5",
+        "9999-12-31T23:59:59-14:00_5",
+    ],
 )
 def test_a_place_that_is_none_leads_back_to_the_list(viewer, four, place):
     assert viewer.get(reverse(LIST), {"older_than": place}).status_code == 302
