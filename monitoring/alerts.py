@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import models
 
@@ -41,7 +41,7 @@ def watch(*, now: datetime) -> None:
             _raise(conditions, now=now)
     for key, row in there.items():
         if key in wanted:
-            _keep_up(row, wanted[key])
+            _keep_up(row, wanted[key], now=now)
         elif row.kind != Alert.Kind.UPONAI or row.raised_at <= now - LASTS:
             _resolve(row, now=now)
 
@@ -83,13 +83,24 @@ def _raised_again(condition: Condition, *, now: datetime) -> bool:
     return True
 
 
-def _keep_up(row: Alert, condition: Condition) -> None:
+def _keep_up(row: Alert, condition: Condition, *, now: datetime) -> None:
     sentence = condition.sentence[:LONGEST_SENTENCE]
     if (row.sentence, row.path, row.details) != (sentence, condition.path, dict(condition.details)):
         with scoped(row.workspace_id):
             Alert.objects.filter(pk=row.pk, resolved_at=None).update(
-                sentence=sentence, path=condition.path, details=dict(condition.details)
+                sentence=sentence,
+                path=condition.path,
+                details=dict(condition.details),
+                **_told_anew(row, condition, now),
             )
+
+
+def _told_anew(row: Alert, condition: Condition, now: datetime) -> dict[str, Any]:
+    """Who said that they know, knew of the calls until then. A leak that goes on is told of again."""
+    went_on = condition.details.get("calls", 0) > row.details.get("calls", 0)
+    if row.kind != Alert.Kind.UNGATED or row.seen_at is None or not went_on:
+        return {}
+    return {"seen_at": None, "seen_by": "", "mail_due_at": now, "mailed_at": None, "attempts": 0}
 
 
 def _resolve(row: Alert, *, now: datetime) -> None:

@@ -399,3 +399,17 @@ def test_where_nobody_is_to_be_told_nothing_waits(workspace, now):
     [alert] = raised()
     assert alert.mail_due_at is None
     assert "Nobody here" in alert.error
+
+
+def test_a_leak_that_goes_on_is_told_of_again_though_somebody_knew(workspace, now):
+    ungated(workspace, now)
+    alerts.watch(now=now)
+    alerts.mark_seen(alert=raised()[0], acting_user=None, now=now)
+    alerts.watch(now=now)
+    assert raised()[0].seen_at is not None
+
+    ungated(workspace, now, reference="call_2")
+    alerts.watch(now=now)
+
+    [alert] = raised()
+    assert (alert.seen_at, alert.mail_due_at) == (None, now)
