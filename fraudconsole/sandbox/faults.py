@@ -53,7 +53,7 @@ class Plan:
     seen: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
 
-    def draw(self, method: str, path: str, key: str) -> tuple[str | None, float]:
+    def draw(self, method: str, path: str, key: str = "") -> tuple[str | None, float]:
         """The fault for the next request to this path, and how late a late one lands."""
         if self.rate <= 0 or not self._concerns(method, key):
             return None, 0.0

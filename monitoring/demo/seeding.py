@@ -56,7 +56,8 @@ def seed(*, now: datetime, size: Size | None = None, tell: Tell = lambda step, d
     first = _found_first(people, opened_at=opened_at, size=size, now=now)
     provided = phone_numbers.provide(first)
     phone_numbers.listen(first)
-    if not founding.is_founded(first):
+    is_new = not founding.is_founded(first)
+    if is_new:
         _complete_first(first, people, now=now)
     phone_numbers.ask_console(first, acting_user=people[cast.OWNER], now=now)
     second = _found_second(people, opened_at=opened_at, now=now)
@@ -68,6 +69,8 @@ def seed(*, now: datetime, size: Size | None = None, tell: Tell = lambda step, d
         founding.begin_digests(workspace, acting_user=people[cast.OWNER], now=now)
     tell("What happens now", 0, 1)
     today.show(first, acting_user=people[cast.EDITOR], days=size.days, now=now)
+    if is_new:  # last: whatever makes numbers due would put it right
+        phone_numbers.change_behind(first, now=now)
     return SeedReport(provided, written.calls, written.decisions)
 
 
@@ -97,7 +100,6 @@ def _complete_first(workspace: Workspace, people: dict[str, User], *, now: datet
     phone_numbers.bring_in(workspace, acting_user=owner, now=now)
     policies = founding.policies(workspace, (), acting_user=editor, now=now)
     phone_numbers.assign(workspace, policies, acting_user=editor, now=now)
-    phone_numbers.change_behind(workspace, now=now)
     # After the numbers: a key may only call from one of them.
     founding.public_keys(
         workspace,

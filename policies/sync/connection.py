@@ -38,6 +38,8 @@ PROBE_SECONDS = 30.0
 PATIENCE_SECONDS = 5
 """Nobody waits longer for a place in the budget."""
 TURNED_AWAY_SECONDS = 1
+TRIED_AGAIN_AFTER = timedelta(minutes=1)
+"""One request a minute finds out whether a refused key is taken again: a 401 may be UponAI's own mistake."""
 CATCHING_UP = timedelta(seconds=0.2)
 """So late a request may leave without its place being lost."""
 SOONEST_AFTER_429_SECONDS = 1.0
@@ -131,7 +133,7 @@ def silent(now: datetime) -> list[int]:
         rows = UponaiConnection.objects.filter(
             models.Q(disconnected_at__isnull=False)
             | models.Q(blocked_until__gt=now, blocked_until__lte=now + _longest_block())
-            | models.Q(refused_key__in=in_use.values("pk"))
+            | models.Q(refused_key__in=in_use.values("pk"), last_trouble_at__gt=now - TRIED_AGAIN_AFTER)
         )
         return list(rows.values_list("workspace_id", flat=True))
 
@@ -185,7 +187,7 @@ def _text_of(key: UponaiKey) -> str:
 def _standing(row: UponaiConnection, key: uuid.UUID, now: datetime) -> Standing:
     if row.disconnected_at is not None:
         return Standing.DISCONNECTED
-    if row.refused_key == key:
+    if row.refused_key == key and row.last_trouble_at and now < row.last_trouble_at + TRIED_AGAIN_AFTER:
         return Standing.KEY_REFUSED
     # A time that nobody sets so far ahead was set by another clock.
     if row.blocked_until and now < row.blocked_until <= now + _longest_block():
@@ -320,7 +322,10 @@ class _Line:
             key = _newest_key(self.workspace_id)
             unknown = self.rows().filter(~models.Q(refused_key=self.key) | models.Q(refused_key=None))
             told = {"refused_key": self.key, "key_refused_at": now, "last_trouble": sentence, "last_trouble_at": now}
-            if key is None or key.pk != self.key or not unknown.update(**told):
+            if key is None or key.pk != self.key:
+                return
+            if not unknown.update(**told):
+                self.rows().update(last_trouble_at=now)
                 return
             audit.record(
                 workspace_id=self.workspace_id,

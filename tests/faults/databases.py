@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -21,7 +22,7 @@ def copied(folder: Path) -> Iterator[str]:
         return
     import psycopg
 
-    original, name = connection.settings_dict["NAME"], f"faults_{os.getpid()}"
+    original, name = connection.settings_dict["NAME"], f"faults_{uuid.uuid4().hex[:12]}"
     url = os.environ["DATABASE_URL"]
     connection.close()  # a database with guests is not copied
     with psycopg.connect(url, autocommit=True) as server:

@@ -105,7 +105,9 @@ def hang_up(workspace, call_id, **more):
 
 
 def ended(call_id, *, event="call_ended", **more):
+    now_ms = int(moment().timestamp() * 1000)  # of what ended long ago nobody is warned any more
     details = {"direction": "inbound", "from_number": CANADIAN, "to_number": OUR_NUMBER, "duration_ms": 4_000}
+    details |= {"start_timestamp": now_ms - 4_000, "end_timestamp": now_ms}
     return call_event(event, call_id, **details | more)
 
 

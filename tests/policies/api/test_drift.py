@@ -71,7 +71,7 @@ def test_adopts_what_uponai_has(client, drifted):
     assert response.json()["allowed_outbound_country_list"] == ["JM", "US"]
     assert response.json()["policy"]["revision"] == 2
     problem = assert_problem(client.post(f"{NUMBER}adopt/"), 422, "phone_number")
-    assert problem["errors"][0]["code"] == "as_wanted"
+    assert problem["errors"][0]["code"] == "on_its_way"
 
 
 @pytest.mark.parametrize("verb", ["re-assert", "adopt"])

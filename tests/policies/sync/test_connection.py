@@ -162,7 +162,7 @@ def test_a_refused_key_is_not_shown_again_and_a_new_one_is_tried_at_once(numbers
     for number in numbers:
         push.push(number.sync_target.pk, clock=moment)
     assert provider.asked == ["PATCH"]
-    assert schedule.due_targets(now=moment() + timedelta(hours=1)) == []
+    assert schedule.due_targets(now=moment() + timedelta(seconds=30)) == []
     assert connection.of(workspace.pk).key_refused_at is not None
     entry = AuditEntry.objects.get(action="workspace.uponai_key_refused")
     assert (entry.actor_label, entry.detail["after"]["last_four"]) == ("fraudconsole", UPONAI_KEY[-4:])
@@ -241,3 +241,14 @@ def test_no_two_processes_take_the_same_place(workspace):
         thread.join()
 
     assert sorted(places) == [now + timedelta(seconds=n / 10) for n in range(40)]
+
+
+def test_a_refused_key_is_tried_again_once_a_minute(in_workspace):
+    now, key = moment(), UponaiKey.objects.get()
+    connection.of(in_workspace.pk)
+    UponaiConnection.objects.update(refused_key=key.pk, key_refused_at=now, last_trouble_at=now)
+
+    for later, standing in ((30, Standing.KEY_REFUSED), (61, Standing.READY)):
+        at = now + timedelta(seconds=later)
+        assert connection.standing(in_workspace.pk, now=at).standing is standing
+        assert (in_workspace.pk in connection.silent(at)) == (standing is Standing.KEY_REFUSED)

@@ -311,7 +311,7 @@ def test_answers_only_to_post(gate, client):
 def test_opens_no_connection_anew_for_the_next_call(gate, uponai):
     from policies.uponai import client as uponai_client
 
-    uponai_client._shared.cache_clear()
+    uponai_client._kept_open.cache_clear()
     for _ in range(3):
         assert gate.post(CALL, DIAL).status_code == 201
     pool = uponai_client.shared("key_sandbox")._http._transport._pool

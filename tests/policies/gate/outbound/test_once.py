@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import threading
 from datetime import timedelta
 
@@ -375,7 +376,7 @@ def test_the_worker_and_the_hand_look_for_what_is_due(gate, uponai, capsys):
     assert json.loads(capsys.readouterr().out)["resolved"] == 2
 
 
-TRIALS = 80
+TRIALS = 20 if os.environ.get("ONLY_DATABASE_TESTS") else 60
 
 
 def test_never_two_calls_for_one_key_in_many_trials(gate, uponai, monkeypatch):
