@@ -178,9 +178,10 @@ class KnownParameters(filters.DjangoFilterBackend):
         return super().filter_queryset(request, queryset, view)
 
     def _refuse_unknown(self, request: Request, queryset: Any, view: Any) -> None:
-        declared = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
+        filters_of = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
+        declared = {*filters_of, *getattr(view, "own_parameters", ())}
         paging = {getattr(view.paginator, name, None) for name in ("cursor_param", "size_param")}
-        unknown = sorted(set(request.query_params) - set(declared) - paging)
+        unknown = sorted(set(request.query_params) - declared - paging)
         if unknown:
             known = ", ".join(sorted({*declared, *paging} - {None}))
             shown = unknown[0][:60]

@@ -95,6 +95,8 @@ class Exceptions(ListModelMixin, ApiViewSet):
 class TemporaryExceptions(Exceptions):
     """Those that end are kept, and shown to who asks for all."""
 
+    own_parameters = ("all",)
+
     def in_force(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if self._wants_all():
             return rows

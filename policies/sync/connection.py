@@ -134,6 +134,7 @@ def silent(now: datetime) -> list[int]:
             models.Q(disconnected_at__isnull=False)
             | models.Q(blocked_until__gt=now, blocked_until__lte=now + _longest_block())
             | models.Q(refused_key__in=in_use.values("pk"), last_trouble_at__gt=now - TRIED_AGAIN_AFTER)
+            | models.Q(refused_key__in=in_use.values("pk"), last_trouble_at=None)
         )
         return list(rows.values_list("workspace_id", flat=True))
 
@@ -187,7 +188,7 @@ def _text_of(key: UponaiKey) -> str:
 def _standing(row: UponaiConnection, key: uuid.UUID, now: datetime) -> Standing:
     if row.disconnected_at is not None:
         return Standing.DISCONNECTED
-    if row.refused_key == key and row.last_trouble_at and now < row.last_trouble_at + TRIED_AGAIN_AFTER:
+    if row.refused_key == key and (not row.last_trouble_at or now < row.last_trouble_at + TRIED_AGAIN_AFTER):
         return Standing.KEY_REFUSED
     # A time that nobody sets so far ahead was set by another clock.
     if row.blocked_until and now < row.blocked_until <= now + _longest_block():
