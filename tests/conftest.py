@@ -27,9 +27,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     import_module(settings.ROOT_URLCONF)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_kept_together(item)))
-    if not os.environ.get("ONLY_DATABASE_TESTS"):
+    if os.environ.get("ONLY_DATABASE_TESTS"):
+        kept = [item for item in items if _touches_the_database(item)]
+    elif os.environ.get("SAID_ON_POSTGRESQL"):
+        kept = [item for item in items if not (_is_said_once(item) and _touches_the_database(item))]
+    else:
         return
-    kept = [item for item in items if _touches_the_database(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
 
@@ -39,6 +42,12 @@ def _kept_together(item: pytest.Item) -> str:
     if "rig" in getattr(item, "fixturenames", ()):
         return "rig"
     return "browser" if item.get_closest_marker("browser") else str(item.path)
+
+
+def _is_said_once(item: pytest.Item) -> bool:
+    """What rests on rows in no way of its own, and is long: in a whole run one database is enough for it."""
+    path = item.path.as_posix()
+    return any(part in path for part in ("policies/gate/", "policies/api/", "accounts/api/", "policies/policy_file/"))
 
 
 def _touches_the_database(item: pytest.Item) -> bool:

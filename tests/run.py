@@ -46,7 +46,9 @@ def main(arguments: Sequence[str]) -> int:
             environment |= {"REDIS_URL": redis_url, "DATA_DIR": data} | _browser(notes)
             on_postgresql = _run_on_postgresql(arguments, environment, notes)
             environment["TEST_NOTES"] = "\n".join(notes)
-            say("\n--- SQLite: everything")
+            if not arguments and any(note.startswith("PostgreSQL: ") for note in notes):
+                environment["SAID_ON_POSTGRESQL"] = "1"
+            say("\n--- SQLite: everything, but what one database says for both")
             on_sqlite = _pytest(arguments, environment)
             return on_sqlite or on_postgresql
     except (Refusal, servers.Missing) as problem:
