@@ -25,8 +25,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On the second database only what touches a database is run again."""
     # As a server does at its start: what a first request inside a workspace imported would be bound to it.
     import_module(settings.ROOT_URLCONF)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_kept_together(item)))
     if os.environ.get("ONLY_DATABASE_TESTS"):
         kept = [item for item in items if _touches_the_database(item)]
     elif os.environ.get("SAID_ON_POSTGRESQL"):
@@ -35,13 +33,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
-
-
-def _kept_together(item: pytest.Item) -> str:
-    """What one process of a parallel run does alone: a file, or all that share one running console."""
-    if "rig" in getattr(item, "fixturenames", ()):
-        return "rig"
-    return "browser" if item.get_closest_marker("browser") else str(item.path)
 
 
 def _is_said_once(item: pytest.Item) -> bool:

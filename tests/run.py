@@ -117,7 +117,8 @@ def _at_once(arguments: Sequence[str]) -> list[str]:
     """As many processes as there are processors, unless somebody looks closely: with -s, -x, --pdb, --lf or own -n."""
     if any(argument in ("-s", "-x", "--pdb", "--lf", "-n") or argument.startswith("-n") for argument in arguments):
         return []
-    return ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadgroup"]
+    processes = str(min(os.cpu_count() or 1, MOST_PROCESSES))
+    return ["-n", processes, "-p", "tests.at_once", "--dist", "loadscope", "--no-loadscope-reorder"]
 
 
 def _loud(sentence: str) -> str:
