@@ -1,6 +1,6 @@
 """The states of a KYC record, the closed table of which may follow which, and the reasons a reviewer gives. Data only.
 
-The database checks the same table: see the constraints of KycRecord and KycTransition.
+The database checks the same table: see the constraints of KycRecord and KycTransition, and guards.py.
 """
 
 from types import MappingProxyType

@@ -16,8 +16,16 @@ class Conflict(Exception):
     """The record is not (any more) where this can be done to it; the sentence says who did what, and when."""
 
 
+class EvidenceChanged(Conflict):
+    """What the decision is about is not what its maker looked at."""
+
+
 class NotEntitled(Exception):
     """Somebody else must do this; the sentence says why."""
+
+
+class TakesAnother(NotEntitled):
+    """The role would do, but one person is not to do both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +73,10 @@ def move(row: KycRecord, step: Move, **changes: Any) -> KycTransition:
     before = State(row.state)
     if step.to not in LEGAL[before]:
         raise Conflict(standing(row))
-    row.came_from, row.state, row.moves = before, step.to, row.moves + 1
-    for name, value in changes.items():
-        setattr(row, name, value)
-    row.save()
-    transition: KycTransition = KycTransition.objects.create(
+    transition: KycTransition = KycTransition.objects.create(  # first: the database lets the record follow it alone
         workspace_id=row.workspace_id,
         record=row,
-        sequence=row.moves,
+        sequence=row.moves + 1,
         at=step.now,
         verb=step.verb,
         from_state=before,
@@ -85,4 +89,8 @@ def move(row: KycRecord, step: Move, **changes: Any) -> KycTransition:
         evidence=step.evidence,
         fallback=step.fallback,
     )
+    row.came_from, row.state, row.moves = before, step.to, row.moves + 1
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.save()
     return transition

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.kyc import claims, evidence, records, review, rules
-from accounts.models import KycRecord, User, Workspace
+from accounts.models import KycRecord, KycTransition, Subject, User, Workspace
 from accounts.roles import Role
 from tests import factories
 
@@ -89,15 +92,38 @@ def approved(workspace: Workspace, now: datetime, **facts: Any) -> Case:
     return case
 
 
-def approved_columns(now: datetime, *, state: str = "approved", came_from: str = "in_review") -> dict[str, Any]:
-    """The columns of a record that two people approved, for tests that only need it to be so."""
+def put_where(records: Sequence[KycRecord], *path: str, **columns: Any) -> None:
+    """Moves records that stand alike on along `path` without the verbs; `columns` go with the last."""
+    first, pks = KycRecord.objects.get(pk=records[0].pk), [record.pk for record in records]
+    before = first.state
+    for place, state in enumerate(path, first.moves + 1):
+        common = {"sequence": place, "at": timezone.now(), "from_state": before, "to_state": state, "actor": "console"}
+        KycTransition.objects.bulk_create(KycTransition(record_id=pk, verb="test", **common) for pk in pks)
+        last = columns if place == first.moves + len(path) else {}
+        KycRecord.objects.filter(pk__in=pks).update(state=state, came_from=before, moves=place, **last)
+        before = state
+
+
+def decided_columns(now: datetime, *, lasts: timedelta = timedelta(days=1)) -> dict[str, Any]:
+    """Of a record that two people approved."""
     return {
-        "came_from": came_from,
-        "state": state,
         "decided_by": "user:1",
         "confirmed_by": "user:2",
         "second_needed": True,
         "evidence": "0" * 64,
         "decided_at": now,
-        "expires_at": now + timedelta(days=1),
+        "expires_at": now + lasts,
     }
+
+
+APPROVED = ("submitted", "in_review", "approved")
+
+
+def quickly_approved(
+    reference: str, now: datetime, *, level: int = 1, lasts: timedelta = timedelta(days=1)
+) -> KycRecord:
+    """A subject of the workspace at hand with an approval, for tests that only need it to be so."""
+    subject = Subject.objects.create(reference=reference, name=reference)
+    record: KycRecord = KycRecord.objects.create(subject=subject, level=level)
+    put_where([record], *APPROVED, **decided_columns(now, lasts=lasts))
+    return record

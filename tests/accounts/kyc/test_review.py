@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from accounts import members, workspaces
 from accounts.kyc import claims, evidence, records, review
@@ -335,34 +335,79 @@ def test_a_rejection_names_its_reasons(in_workspace, now, given):
 # --- What the database refuses, whoever asks ------------------------------------------------------
 
 
-def refused(**columns):
+TRANSITION = "INSERT INTO accounts_kyctransition (workspace_id, record_id, sequence, from_state, to_state, at, verb, \
+actor, actor_label, reason_codes, text_for_subject, text_for_colleagues, evidence, fallback) \
+SELECT workspace_id, id, %s, %s, %s, submitted_at, 'sql', 'sql', 'sql', '[]', '', '', '', '' FROM accounts_kycrecord"
+APPROVED = "UPDATE accounts_kycrecord SET state = 'approved', decided_by = 'user:1', confirmed_by = 'user:2', \
+second_needed = true, evidence = '0', decided_at = submitted_at, expires_at = submitted_at"
+
+
+def run(sql, *values):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def refused(sql, *values):
     with pytest.raises(IntegrityError) as refusal, transaction.atomic():
-        KycRecord.objects.update(**columns)
+        run(sql, *values)
     return str(refusal.value)
 
 
-def test_the_database_knows_which_state_may_follow_which(in_workspace, now):
+def test_the_database_lets_a_record_follow_its_next_transition_alone(in_workspace, now):
+    cases.in_review(in_workspace, now)
+    guard = "kyc_record_moves_by_a_transition"
+
+    assert guard in refused(APPROVED)
+    assert guard in refused(f"{APPROVED}, came_from = 'in_review', moves = 3")
+    assert guard in refused("UPDATE accounts_kycrecord SET state = 'submitted', came_from = 'draft', moves = 1")
+    assert guard in refused("UPDATE accounts_kycrecord SET came_from = 'suspended'")
+    assert guard in refused("UPDATE accounts_kycrecord SET moves = 7")
+    with transaction.atomic():
+        run(TRANSITION, 3, "in_review", "rejected")
+        assert guard in refused(f"{APPROVED}, came_from = 'in_review', moves = 3")
+        transaction.set_rollback(True)
+    run(TRANSITION, 3, "in_review", "approved")
+    assert guard in refused(APPROVED)
+    assert guard in refused(f"{APPROVED}, came_from = 'proposed_approve', moves = 3")
+    assert guard in refused(f"{APPROVED}, came_from = 'in_review', moves = 4")
+    run(f"{APPROVED}, came_from = 'in_review', moves = 3")
+    assert KycRecord.objects.get().state == "approved"
+
+
+def test_the_database_takes_only_the_next_transition_of_a_legal_pair_and_lets_it_stay(in_workspace, now):
     cases.submitted(in_workspace, now)
 
-    decided = {"decided_by": "user:1", "evidence": "0" * 64, "decided_at": now, "expires_at": now}
-    assert "kyc_record_move_legal" in refused(state="approved", **decided)
-    assert "kyc_record_move_legal" in refused(state="expired")
-    transition = KycTransition.objects.get()
-    with pytest.raises(IntegrityError, match="kyc_transition_legal"), transaction.atomic():
-        KycTransition.objects.filter(pk=transition.pk).update(to_state="approved")
+    assert "kyc_transition_legal" in refused(TRANSITION, 2, "submitted", "approved")
+    for sequence, before in ((2, "in_review"), (3, "submitted"), (1, "submitted")):
+        assert "kyc_transition_is_the_next" in refused(TRANSITION, sequence, before, "withdrawn")
+    for change in ("to_state = 'withdrawn'", "from_state = 'rejected'", "actor = 'user:2'", "sequence = 2"):
+        assert "kyc_transition_stays" in refused(f"UPDATE accounts_kyctransition SET {change}")
+    run("UPDATE accounts_kyctransition SET text_for_colleagues = ''")  # as an erasure does
+
+
+def test_the_database_lets_records_begin_as_drafts_alone(in_workspace, now):
+    record = cases.draft(in_workspace, now)
+
+    for columns in ({"state": "submitted", "came_from": "draft", "moves": 1}, {"moves": 1}):
+        with pytest.raises(IntegrityError, match="kyc_record_begins_as_draft"), transaction.atomic():
+            KycRecord.objects.create(subject=record.subject, level=1, **columns)
+    assert KycRecord.objects.count() == 1
 
 
 def test_the_database_wants_the_people_that_an_approval_takes(in_workspace, now):
     case = cases.in_review(in_workspace, now, level=3)
     cases.approve(case, now)
     me, second = f"user:{case.reviewer.pk}", f"user:{case.second.pk}"
-    to_approved = {"came_from": "proposed_approve", "state": "approved", "decided_at": now, "expires_at": now}
+    run(TRANSITION, 4, "proposed_approve", "approved")
+    to_approved = "UPDATE accounts_kycrecord SET state = 'approved', came_from = 'proposed_approve', moves = 4, \
+        decided_at = submitted_at, expires_at = submitted_at"
 
-    assert "kyc_record_four_eyes" in refused(**to_approved)
-    assert "second_reviewer_is_another" in refused(**to_approved, confirmed_by=me)
-    assert "second_reviewer_is_another" in refused(**to_approved, confirmed_by=second, submitted_by=second)
-    assert "reviewer_is_not_submitter" in refused(**to_approved, confirmed_by=second, submitted_by=me)
-    assert "level_3_four_eyes" in refused(**to_approved, second_needed=False)
-    assert "decided_by_somebody" in refused(**to_approved, confirmed_by=second, evidence="")
-    with transaction.atomic():
-        KycRecord.objects.update(**to_approved, confirmed_by=second)
+    assert "kyc_record_four_eyes" in refused(to_approved)
+    assert "second_reviewer_is_another" in refused(f"{to_approved}, confirmed_by = %s", me)
+    assert "second_reviewer_is_another" in refused(
+        f"{to_approved}, confirmed_by = %s, submitted_by = %s", second, second
+    )
+    assert "reviewer_is_not_submitter" in refused(f"{to_approved}, confirmed_by = %s, submitted_by = %s", second, me)
+    assert "level_3_four_eyes" in refused(f"{to_approved}, second_needed = false")
+    assert "decided_by_somebody" in refused(f"{to_approved}, confirmed_by = %s, evidence = ''", second)
+    run(f"{to_approved}, confirmed_by = %s", second)

@@ -22,6 +22,7 @@ from policies import exposure
 from policies.gate import line
 from policies.models import Decision, RefusedWebhook, SyncTarget, UponaiConnection
 from tests import factories
+from tests.accounts.kyc import cases
 from tests.monitoring.dashboards.rows import NOW, count, make_call, make_decision
 
 pytestmark = pytest.mark.django_db
@@ -128,9 +129,8 @@ def test_the_kyc_queue_is_shown_to_those_who_may_see_cases(client, workspace, ro
         subject = Subject.objects.create(reference="u1", name="Ada")
         for days in (3, 1):
             submitted = NOW - timedelta(days=days)
-            KycRecord.objects.create(
-                subject=subject, level=2, came_from="draft", state="submitted", submitted_at=submitted
-            )
+            record = KycRecord.objects.create(subject=subject, level=2, submitted_at=submitted)
+            cases.put_where([record], "submitted")
         KycRecord.objects.create(subject=subject, level=1, state="draft")
     client.force_login(factories.make_member(workspace, role))
 
@@ -177,9 +177,8 @@ def test_open_matters_are_absent_when_nothing_is_open(owner, number):
 def test_the_link_of_the_kyc_queue_leads_to_the_list(owner, workspace):
     with scoped(workspace.pk):
         subject = Subject.objects.create(reference="u1", name="Ada")
-        KycRecord.objects.create(
-            subject=subject, level=2, came_from="draft", state="submitted", submitted_at=NOW, due_at=NOW
-        )
+        record = KycRecord.objects.create(subject=subject, level=2, submitted_at=NOW, due_at=NOW)
+        cases.put_where([record], "submitted")
 
     href = reverse("admin:accounts_kycrecord_changelist")
 

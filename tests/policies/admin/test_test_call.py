@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts import keys
-from accounts.models import AuditEntry, KycRecord, Subject
+from accounts.models import AuditEntry
 from accounts.roles import Role
 from accounts.scoping import scoped
 from policies import actions
@@ -269,8 +269,7 @@ def with_key(key, **more):
 
 @pytest.fixture
 def approved(in_workspace):
-    person = Subject.objects.create(reference="u_1", name="Ada")
-    KycRecord.objects.create(subject=person, level=1, **cases.approved_columns(factories.moment()))
+    cases.quickly_approved("u_1", factories.moment())
 
 
 def test_it_offers_the_gate_keys_that_work(viewer, key, in_workspace):

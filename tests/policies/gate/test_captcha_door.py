@@ -3,7 +3,6 @@
 import pytest
 
 from accounts import end_user_tokens
-from accounts.models import KycRecord, Subject
 from accounts.scoping import scoped
 from policies.gate import recorder
 from policies.models import Decision
@@ -123,8 +122,7 @@ def test_opens_no_chat_to_strangers_while_the_verifier_is_down(gate, key, uponai
 def test_opens_a_chat_to_known_people_while_the_verifier_is_down(gate, key, uponai, verifier):
     verifier.behaviour = "fails"
     with scoped(gate.workspace.pk):
-        person = Subject.objects.create(reference="user-1", name="Ada")
-        KycRecord.objects.create(subject=person, level=1, **cases.approved_columns(moment()))
+        cases.quickly_approved("user-1", moment())
     gate.publish()
     proof, _ = end_user_tokens.mint(workspace_id=gate.workspace.pk, subject="user-1", now=moment())
     shown = {"X_End_User_Token": proof}

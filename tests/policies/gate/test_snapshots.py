@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from django.db import connection
 
-from accounts.models import ApiToken, KycRecord, Subject
+from accounts.models import ApiToken
 from accounts.scoping import scoped
 from policies.gate import snapshots
 from tests.accounts.kyc import cases
@@ -44,9 +44,7 @@ def test_loads_once_for_all_who_wait():
 def test_an_expired_approval_is_over_whatever_date_it_bears(workspace):
     """It may have been ended before its time."""
     with scoped(workspace.pk):
-        subject = Subject.objects.create(reference="ann", name="Ann")
-        columns = cases.approved_columns(moment(), state="expired", came_from="approved")
-        KycRecord.objects.create(subject=subject, level=2, **columns)
+        cases.put_where([cases.quickly_approved("ann", moment(), level=2)], "expired")
 
     (approval,) = snapshots.load(workspace.pk).engine.subjects["ann"]
 

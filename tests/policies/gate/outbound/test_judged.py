@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts import encryption, end_user_tokens, tokens
-from accounts.models import ApiToken, KycRecord, PublicKey, Subject
+from accounts.models import ApiToken, PublicKey
 from accounts.scoping import scoped
 from accounts.workspaces import bump_snapshot
 from policies import actions, holds
@@ -15,6 +15,7 @@ from policies.gate import captcha, line, outbound_judge, rebuild, recorder, snap
 from policies.gate.outbound import dials
 from policies.models import CountryPolicy, Decision, PhoneNumber
 from tests import verifier as verifiers
+from tests.accounts.kyc import cases
 from tests.factories import moment
 from tests.policies.gate.outbound.conftest import CALL, CHAT, DIAL, LONDON, PEER, SITE, SMS, WEB, calls, started
 
@@ -35,19 +36,7 @@ def change_key(gate, key, **facts):
 
 def approve(gate, subject, *, level=1, lasts=timedelta(days=1)):
     with scoped(gate.workspace.pk):
-        row = Subject.objects.create(reference=subject, name=subject)
-        KycRecord.objects.create(
-            subject=row,
-            level=level,
-            came_from="in_review",
-            state="approved",
-            decided_by="user:1",
-            confirmed_by="user:2",
-            second_needed=True,
-            evidence="0" * 64,
-            decided_at=moment(),
-            expires_at=moment() + lasts,
-        )
+        cases.quickly_approved(subject, moment(), level=level, lasts=lasts)
     snapshots.forget()
 
 
