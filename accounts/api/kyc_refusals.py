@@ -8,22 +8,23 @@ from contextlib import contextmanager
 from rest_framework import status
 from rest_framework.exceptions import APIException
 
-from accounts.kyc.transitions import Conflict, NotEntitled
+from accounts.api.problems import Refused
+from accounts.kyc.transitions import Conflict, EvidenceChanged, NotEntitled, TakesAnother
 
 
-class Refused(APIException):
-    """What a verb refused, in its own words."""
-
-    def __init__(self, code: int, words: str) -> None:
-        super().__init__(words)
-        self.status_code = code
+class Conflicting(APIException):
+    status_code = status.HTTP_409_CONFLICT
 
 
 @contextmanager
 def telling_refusals() -> Iterator[None]:
     try:
         yield
+    except EvidenceChanged as refusal:
+        raise Refused("evidence-changed", str(refusal)) from None
     except Conflict as refusal:
-        raise Refused(status.HTTP_409_CONFLICT, str(refusal)) from None
+        raise Conflicting(str(refusal)) from None
+    except TakesAnother as refusal:
+        raise Refused("four-eyes", str(refusal)) from None
     except NotEntitled as refusal:
-        raise Refused(status.HTTP_403_FORBIDDEN, str(refusal)) from None
+        raise Refused("role-missing", str(refusal)) from None

@@ -31,7 +31,7 @@ KINDS = {
     403: ("scope-missing", "The token may not do this"),
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "This method is not possible here"),
-    409: ("conflict", "Somebody else did the same at the same time"),
+    409: ("conflict", "It does not go with what is there now"),
     411: ("length-required", "The body's length must be given"),
     412: ("stale", "It was changed since you read it"),
     413: ("too-large", "The request is too large"),
@@ -42,15 +42,24 @@ KINDS = {
     503: ("unavailable", "Not available at the moment"),
 }
 
+# What has a name of its own beside the usual one of its status.
+OTHER_KINDS = {
+    "role-missing": (403, "Whose token this is may not do this"),
+    "four-eyes": (403, "Somebody else must do this"),
+    "evidence-changed": (409, "It is not what you looked at"),
+}
 
 # What a client can do about each kind, for the page that `type` points to.
 REMEDIES = {
     "malformed": "Send one JSON value as the body. `detail` tells where reading stopped.",
     "unauthenticated": "Send `Authorization: Bearer fc_…`. Tokens expire, and can be revoked.",
     "scope-missing": "Ask for a token with the scope that `detail` names.",
+    "role-missing": "A token may at most what its person may. `detail` names the role.",
+    "four-eyes": "It takes two people who are not the same, nor who asked for it. `detail` tells whom it takes.",
     "not-found": "Check the address. What belongs to another workspace looks the same as what does not exist.",
     "method-not-allowed": "See the Allow header.",
-    "conflict": "Read again, and repeat.",
+    "conflict": "Somebody else was faster, or it is not (any more) where this can be done to it. Read it again.",
+    "evidence-changed": "Read it again, look at what is new, and name the `evidence` that you find then.",
     "length-required": "Send a Content-Length.",
     "stale": "Read it again: its ETag is the version to name in If-Match.",
     "too-large": "Send less at once.",
@@ -86,6 +95,15 @@ class Unprocessable(exceptions.APIException):
     @classmethod
     def one(cls, field: str, code: str, detail: str) -> Unprocessable:
         return cls([FieldError(field, code, detail)])
+
+
+class Refused(exceptions.APIException):
+    """A refusal of a kind that its status alone does not tell."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        super().__init__(words)
+        self.kind = kind
+        self.status_code = OTHER_KINDS[kind][0]
 
 
 class Stale(exceptions.APIException):
@@ -137,13 +155,18 @@ def as_problem(trouble: Exception, context: Mapping[str, Any]) -> Response:
         if code == status.HTTP_500_INTERNAL_SERVER_ERROR:
             # What Django itself does with an exception nobody caught, so that whoever listens still hears it.
             got_request_exception.send(sender=None, request=getattr(request, "_request", None))
-    return problem(code, detail, errors, headers)
+    return problem(code, detail, errors, headers, kind=getattr(trouble, "kind", ""))
 
 
 def problem(
-    code: int, detail: str, errors: Iterable[FieldError] = (), headers: Mapping[str, str] | None = None
+    code: int,
+    detail: str,
+    errors: Iterable[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    *,
+    kind: str = "",
 ) -> Response:
-    kind, title = KINDS.get(code, (f"status-{code}", "The request failed"))
+    kind, title = (kind, OTHER_KINDS[kind][1]) if kind else KINDS.get(code, (f"status-{code}", "The request failed"))
     body = {
         "type": f"{PROBLEMS_PAGE}#{kind}",
         "title": title,

@@ -14,7 +14,15 @@ from accounts.kyc import effects, evidence, four_eyes, people, rules, screening
 from accounts.kyc.claims import is_held_by_another, require_hold
 from accounts.kyc.states import PROPOSED, Fallback, Rejection, RejectReason, State
 from accounts.kyc.texts import read_codes, read_text
-from accounts.kyc.transitions import Conflict, Move, NotEntitled, locked, require_state
+from accounts.kyc.transitions import (
+    Conflict,
+    EvidenceChanged,
+    Move,
+    NotEntitled,
+    TakesAnother,
+    locked,
+    require_state,
+)
 from accounts.models import KycRecord, User
 from accounts.workspaces import taking_turns
 
@@ -94,11 +102,12 @@ def confirm(
         if not is_current:
             evidence.cancel_proposal(row, acting_user=None, now=now)
         elif seen_evidence != row.evidence:
-            raise Conflict(CHANGED)
+            raise EvidenceChanged(CHANGED)
         else:
             _confirm(row, actor, acting_user, now, text)
     if not is_current:
-        raise Conflict("What the proposal rested on has changed, so it is cancelled: the case is in review again.")
+        words = "What the proposal rested on has changed, so it is cancelled: the case is in review again."
+        raise EvidenceChanged(words)
     return row
 
 
@@ -122,7 +131,7 @@ def _decide(record: KycRecord, decision: _Decision, acting_user: Acting, now: da
         require_hold(row, actor, now)
         current = evidence.hash_of(row)
         if decision.seen_evidence != current:
-            raise Conflict(CHANGED)
+            raise EvidenceChanged(CHANGED)
         open_items = _open_items(row, decision, acting_user)
         reasons = four_eyes.reasons(row, override=decision.override and bool(open_items))
         fallback = _fallback(row, actor, second_needed=bool(reasons))
@@ -173,7 +182,7 @@ def _fallback(row: KycRecord, actor: str, *, second_needed: bool) -> Fallback:
     if not second_needed:
         return Fallback.NONE
     if not actor.startswith("user:"):
-        raise NotEntitled("This case takes two people, and a token that nobody made for themselves is none.")
+        raise TakesAnother("This case takes two people, and a token that nobody made for themselves is none.")
     stand_in = people.stands_in(workspace, without={actor, *submitters})
     return Fallback.ONE_PERSON if stand_in == Fallback.ONE_PERSON else Fallback.NONE
 
@@ -185,7 +194,7 @@ def _second(row: KycRecord, acting_user: Acting, now: datetime, *, proposer_must
     if is_held_by_another(row, actor, now):
         raise Conflict(f"{people.name_of(row.claimed_by)} is looking at this proposal. Nothing was changed.")
     if actor == row.decided_by:
-        raise NotEntitled("You proposed this, so a second reviewer must decide it.")
+        raise TakesAnother("You proposed this, so a second reviewer must decide it.")
     people.require_not_submitter(row, actor)
     if not people.may_confirm(row.workspace, row, actor):
         raise NotEntitled(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from accounts import roles
 from accounts.audit import Acting
 from accounts.kyc.states import Fallback
-from accounts.kyc.transitions import NotEntitled
+from accounts.kyc.transitions import NotEntitled, TakesAnother
 from accounts.models import ApiToken, KycRecord, Membership, Subject, User, Workspace
 from accounts.roles import Role
 
@@ -48,9 +48,9 @@ def may_review(actor: str) -> bool:
 
 
 def require_not_submitter(record: KycRecord, actor: str) -> None:
-    """Whoever submitted it at any time. Raises NotEntitled."""
+    """Whoever submitted it at any time. Raises TakesAnother."""
     if actor in submitters(record):
-        raise NotEntitled("You submitted this case, so somebody else must decide it.")
+        raise TakesAnother("You submitted this case, so somebody else must decide it.")
 
 
 def submitters(record: KycRecord) -> set[str]:

@@ -109,7 +109,8 @@ def test_a_decision_says_what_was_seen(workspace, deciding):
     assert (claimed.status_code, claimed.json()["state"]) == (200, "in_review")
 
     assert_problem(deciding.post(case + "approve/", {}), 422, "evidence")
-    assert_problem(deciding.post(case + "approve/", {"evidence": "f" * 64}), 409)
+    changed = assert_problem(deciding.post(case + "approve/", {"evidence": "f" * 64}), 409)
+    assert changed["type"].endswith("#evidence-changed")
     assert_problem(deciding.post(case + "approve/", {}, HTTP_IF_MATCH='"stale"'), 412)
     approved = deciding.post(case + "approve/", {"text_for_subject": "Welcome."}, HTTP_IF_MATCH=claimed["ETag"])
 
@@ -117,6 +118,7 @@ def test_a_decision_says_what_was_seen(workspace, deciding):
     assert approved.json()["expires_at"]
     late = assert_problem(deciding.post(case + "reject/", {"evidence": "f" * 64, "reason_codes": ["fraud"]}), 409)
     assert "approved" in late["detail"]
+    assert late["type"].endswith("#conflict")
 
 
 def test_changed_evidence_is_another_version(workspace, deciding):
@@ -140,6 +142,7 @@ def test_two_tokens_of_one_person_are_one_person(workspace):
 
     problem = assert_problem(other.post(case + "confirm/", {"evidence": proposed["evidence"]}), 403)
     assert "You proposed" in problem["detail"]
+    assert problem["type"].endswith("#four-eyes")
     third = client_for(workspace, cases.second_reviewer(workspace), DECIDE)
     assert third.post(case + "confirm/", {"evidence": proposed["evidence"]}).json()["state"] == "approved"
 
@@ -158,7 +161,8 @@ def test_a_token_of_nobody_does_not_make_up_for_a_person(workspace):
 def test_a_token_of_somebody_who_does_not_review_decides_nothing(workspace):
     viewer = client_for(workspace, factories.make_member(workspace, Role.VIEWER), DECIDE)
 
-    assert_problem(viewer.post(make_case(workspace) + "claim/"), 403)
+    problem = assert_problem(viewer.post(make_case(workspace) + "claim/"), 403)
+    assert problem["type"].endswith("#role-missing")
 
 
 @pytest.mark.parametrize(

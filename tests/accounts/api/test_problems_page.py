@@ -2,10 +2,10 @@
 
 import pytest
 
-from accounts.api.problems import KINDS, PROBLEMS_PAGE
+from accounts.api.problems import KINDS, OTHER_KINDS, PROBLEMS_PAGE
 
 
-@pytest.mark.parametrize("name", [name for name, _ in KINDS.values()])
+@pytest.mark.parametrize("name", [*(name for name, _ in KINDS.values()), *OTHER_KINDS])
 def test_explains_every_kind_of_problem(client, name):
     page = client.get(PROBLEMS_PAGE)
 
