@@ -67,6 +67,7 @@ def _worked(workspace, uponai, settings, monkeypatch) -> None:  # noqa: F811
         management.sweep(clock=moment, seconds=10)
     bells.listen_again()
     bells.ring(drift.TASK, workspace_id=workspace.pk)
+    bells.wait_until_rung()
     drift.check_if_due(workspace.pk, clock=moment)
 
 
