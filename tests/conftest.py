@@ -57,6 +57,7 @@ def _forgetful_gate() -> Iterator[None]:
         from policies.gate import patience, snapshots, store
 
         snapshots.forget()
+        bells.wait_until_rung()
         patience.ask_again()
         store.ask_again()
         bells.listen_again()
@@ -104,6 +105,7 @@ def point_at(app: Any, broker_url: str, settings: Any, store_url: str) -> None:
     from policies import bells
     from policies.gate import store
 
+    bells.wait_until_rung()
     kombu.pools.reset()
     app._pool = app.amqp._producer_pool = None
     app.conf.broker_url = broker_url
