@@ -42,6 +42,8 @@ TRIED_AGAIN_AFTER = timedelta(minutes=1)
 """One request a minute finds out whether a refused key is taken again: a 401 may be UponAI's own mistake."""
 CATCHING_UP = timedelta(seconds=0.2)
 """So late a request may leave without its place being lost."""
+PAUSE = timedelta(seconds=2)
+"""After it nothing is made up for: what comes then begins at the rate, not with a burst."""
 SOONEST_AFTER_429_SECONDS = 1.0
 NOTED_EVERY = timedelta(seconds=2)
 TRIES = 200
@@ -343,7 +345,7 @@ def _next_place(row: UponaiConnection, now: datetime) -> datetime:
     spacing = timedelta(seconds=PATIENCE_SECONDS + 2 / _rate(row.workspace))
     if booked is None or booked > now + spacing:  # nobody books so far ahead: it was another clock
         return now
-    return max(booked, now - CATCHING_UP)
+    return max(booked, now - CATCHING_UP) if booked > now - PAUSE else now
 
 
 def _rate(workspace: Workspace) -> int:

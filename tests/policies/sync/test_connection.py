@@ -213,6 +213,16 @@ def test_requests_leave_at_the_rate_of_the_workspace(in_workspace, provider, mon
     assert max(waits) <= connection.PATIENCE_SECONDS
 
 
+@pytest.mark.parametrize(("pause", "made_up_for"), [(0.1, 0.1), (1.0, 0.2), (3.0, 0.0), (3600.0, 0.0)])
+def test_a_delay_is_made_up_for_and_a_pause_is_not(in_workspace, pause, made_up_for):
+    """So a rush after a quiet hour begins at the rate."""
+    now = moment()
+    row = connection.of(in_workspace.pk)
+    row.next_request_at = now - timedelta(seconds=pause)
+
+    assert connection._next_place(row, now) == now - timedelta(seconds=made_up_for)
+
+
 def test_a_clock_that_was_wrong_blocks_nobody(in_workspace, provider):
     far = moment() + timedelta(hours=1)
     connection.of(in_workspace.pk)
