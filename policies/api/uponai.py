@@ -27,6 +27,7 @@ from policies.sync import connection as sync_connection
 from policies.uponai.client import UponaiTrouble
 
 LONGEST_OVERLAP = timedelta(days=30)
+OVERLAP = timedelta(hours=24)
 MOST_NUMBERS = 10_000
 STATES = [(one, one) for one in ("connected", "not_connected", "disconnecting", "disconnected")]
 
@@ -71,8 +72,8 @@ class Connect(Body):
         min_value=0,
         max_value=int(LONGEST_OVERLAP.total_seconds()),
         help_text="Seconds for which webhooks signed with the key before are still believed, also where UponAI refuses "
-        "that key by now; 0: they are refused at once, and UponAI lets its agent answer. `old_key_verifies_until` says "
-        "what holds.",
+        "that key by now; a day, where it is not given. 0, for a key that leaked: they are refused at once, and UponAI "
+        "lets its agent answer. `old_key_verifies_until` says what holds.",
     )
 
 
@@ -169,7 +170,7 @@ class ConnectView(UponaiView):
         """Tries a key at UponAI, and uses it from now on. Also replaces the key in use."""
         given = Connect.checked(request.data)
         who = self.acting()
-        overlap = timedelta(seconds=given.get("old_key_verifies_for", 0))
+        overlap = timedelta(seconds=given.get("old_key_verifies_for", OVERLAP.total_seconds()))
         with refusals():
             connecting.connect(key=given["key"], old_verifies_until=who["now"] + overlap, **who)
         return Response(UponaiConnectionSerializer(_state(self.workspace)).data)

@@ -1,5 +1,7 @@
 """REST for the connection: the same verbs as the page's, in their own words."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from accounts.models import Workspace
@@ -38,6 +40,16 @@ def test_nobody_is_asked_while_there_is_no_connection(client, in_workspace):
 
     post(client, "connect", key=UPONAI_KEY)
     assert not PhoneNumber.objects.get().asks_console
+
+
+def test_the_key_before_is_believed_for_a_day_unless_something_else_is_said(client, uponai):
+    post(client, "connect", key=UPONAI_KEY)
+    uponai.post("settings", api_keys=[UPONAI_KEY, "key_another"])
+
+    state = post(client, "connect", key="key_another").json()
+
+    until = datetime.fromisoformat(state["old_key_verifies_until"])
+    assert timedelta(hours=23) < until - moment() <= timedelta(hours=24)
 
 
 def test_a_connections_whole_life(client, in_workspace, uponai):
