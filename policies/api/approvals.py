@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.utils import timezone
@@ -49,16 +49,34 @@ def as_answer(trouble: Exception, context: Mapping[str, Any]) -> Response:
     address it was asked for. All else is a problem."""
     if not isinstance(trouble, NeedsApproval):
         return as_problem(trouble, context)
-    proposal = approvals.propose(trouble)
+    return waits([approvals.propose(trouble)], context["request"])
+
+
+def waits(proposals: Sequence[ProposedChange], request: Request, *, done: Mapping[str, Any] | None = None) -> Response:
+    """202: these wait. `done`: what else the request wanted and is so already."""
+    first = proposals[0]
+    said = "; ".join(one.about for one in proposals)
     body = {
-        "state": proposal.state,
-        "approval": proposal.pk,
-        "detail": f"{proposal.about}: this waits for a second person. Nothing of this request was done yet.",
-        "could_approve": approvals.who_could_approve(proposal, now=timezone.now()),
-        "expires_at": proposal.expires_at.isoformat().replace("+00:00", "Z"),
+        "state": first.state,
+        "approval": first.pk,
+        "approvals": [one.pk for one in proposals],
+        "detail": f"{said}: this waits for a second person. {_done_words(done or {})}",
+        "done": dict(done or {}),
+        "could_approve": approvals.who_could_approve(first, now=timezone.now()),
+        "expires_at": first.expires_at.isoformat().replace("+00:00", "Z"),
     }
-    address = reverse("api:approval-detail", args=[proposal.pk], request=context["request"])
+    address = reverse("api:approval-detail", args=[first.pk], request=request)
     return Response(body, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+
+
+def _done_words(done: Mapping[str, Any]) -> str:
+    if not done:
+        return "Nothing of this request was done yet."
+    parts = (
+        f"{name} is {', '.join(map(str, value)) if isinstance(value, list) else value!r}"
+        for name, value in sorted(done.items())
+    )
+    return f"Done at once, since it opens nothing: {'; '.join(parts)}."
 
 
 class ApprovalSerializer(serializers.ModelSerializer):

@@ -19,12 +19,15 @@ from accounts.api.inputs import RowId, Text, WholeNumber, YesOrNo, filter_set, o
 from accounts.api.problems import Unprocessable
 from policies import actions, answering, closing, flagged
 from policies.actions import KEEP
+from policies.api.approvals import waits
 from policies.api.bulk import EditedPhoneNumbers, EditPhoneNumbers, chosen
 from policies.api.drift import DriftActions
 from policies.api.edits import WAIT, Confirmed, CountryList, refusals, wait_until_synced, wait_wanted
+from policies.api.parts import LISTS, Parts, list_arguments, narrowed
 from policies.bulk import edit_phone_numbers
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget
 from policies.sync import push
+from policies.widening import NeedsApproval
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 
@@ -156,12 +159,24 @@ class PhoneNumbers(ListModelMixin, DriftActions):
         ],
     )
     def partial_update(self, request: Request, e164: str) -> Response:
-        """Changes what the number may do. UponAI gets it in the background; `sync` tells how far that is."""
+        """Changes what the number may do. UponAI gets it in the background; `sync` tells how far that is.
+
+        Where a part of it needs a second person, what only closes is done at once; 202 tells what is `done`.
+        """
         must_wait = wait_wanted(request)
         number = self.get_object()
         version = actions.version_of(number)
         expected = version if self.require_match(f'"{version}"') else None
         given = EditPhoneNumber.checked(request.data)
+        try:
+            edit = self._edit(number, given, expected)
+        except NeedsApproval:
+            return self._edit_in_parts(number, given, expected)
+        stopped = wait_until_synced(SyncTarget.objects.filter(phone_number=number)) if must_wait else ""
+        notice = " ".join(said for said in (edit.notice, stopped) if said)
+        return self.answer(self.get_object(), **({"notice": notice} if notice else {}))
+
+    def _edit(self, number: PhoneNumber, given: dict[str, Any], expected: str | None) -> actions.Edit:
         with refusals(), transaction.atomic():
             if "policy" in given:
                 expected = self._follow(number, given["policy"], expected)
@@ -177,9 +192,33 @@ class PhoneNumbers(ListModelMixin, DriftActions):
                 expected_version=expected,
             )
             self._answer_as(number, given)
-        stopped = wait_until_synced(SyncTarget.objects.filter(phone_number=number)) if must_wait else ""
-        notice = " ".join(said for said in (edit.notice, stopped) if said)
-        return self.answer(self.get_object(), **({"notice": notice} if notice else {}))
+        return edit
+
+    def _edit_in_parts(self, number: PhoneNumber, given: dict[str, Any], expected: str | None) -> Response:
+        """What needs a second person is kept for one, and the rest is done: nobody waits for leave to close."""
+        parts = Parts()
+        confirmed = {name: given[name] for name in ("confirm_unrestricted", "reason") if name in given}
+
+        def edit(**wanted: Any) -> None:
+            who = {"phone_number": number, "acting_user": self.token, "now": timezone.now()}
+            actions.edit_phone_number(**who, **confirmed, **wanted)
+
+        with refusals(), transaction.atomic():
+            self._require_version(number, expected)
+            if "policy" in given:
+                parts.do({"policy": given["policy"]}, lambda: self._follow(number, given["policy"], None))
+            if "nickname" in given:
+                parts.do({"nickname": given["nickname"]}, lambda: edit(nickname=given["nickname"]))
+            closed = narrowed(number, given)
+            if closed:
+                parts.do(closed, lambda: edit(**list_arguments(closed)))
+            wanted = {name: given[name] for name in LISTS if name in given}
+            if wanted:
+                parts.do(wanted, lambda: edit(**list_arguments(wanted)))
+            for name in (*answering.FIELDS, "inbound_when_console_down"):
+                if name in given:
+                    parts.do({name: given[name]}, lambda name=name: self._answer_as(number, {name: given[name]}))
+        return waits(parts.waiting, self.request, done=parts.done)
 
     @extend_schema(
         request=EditPhoneNumbers,
@@ -247,16 +286,21 @@ class PhoneNumbers(ListModelMixin, DriftActions):
         elif "inbound_when_console_down" in given:
             closing.reopen(**who)
 
-    def _follow(self, number: PhoneNumber, policy_id: int, expected: str | None) -> str:
-        """Assigns another policy; answers the version that the number has then."""
-        policy = CountryPolicy.objects.filter(pk=policy_id).first()
-        if policy is None:
-            raise Unprocessable.one("policy", "not_found", "There is no such country policy in this workspace.")
+    @staticmethod
+    def _require_version(number: PhoneNumber, expected: str | None) -> None:
+        """Within the transaction of the edit. Raises StaleEdit."""
         if expected is not None:
             # Its policy is read after the lock is had: PostgreSQL would join the one of before.
             locked = PhoneNumber.objects.select_for_update().get(pk=number.pk)
             if actions.version_of(locked) != expected:
                 raise actions.StaleEdit
+
+    def _follow(self, number: PhoneNumber, policy_id: int, expected: str | None) -> str:
+        """Assigns another policy; answers the version that the number has then."""
+        policy = CountryPolicy.objects.filter(pk=policy_id).first()
+        if policy is None:
+            raise Unprocessable.one("policy", "not_found", "There is no such country policy in this workspace.")
+        self._require_version(number, expected)
         actions.assign_country_policy(phone_number=number, policy=policy, acting_user=self.token, now=timezone.now())
         return actions.version_of(self.get_object())
 

@@ -9,7 +9,7 @@ import pytest
 from accounts.models import Workspace
 from accounts.scoping import scoped
 from policies import exposure
-from policies.models import CountryPolicy, Open, ProposedChange
+from policies.models import CountryPolicy, Open, PhoneNumber, ProposedChange
 from tests.factories import make_phone_number, make_policy
 from tests.rest import assert_problem, client_of
 
@@ -43,7 +43,9 @@ def test_a_number_is_widened_by_two(workspace, careful):
     mine, other = client_of(workspace), client_of(workspace)
     path = f"/api/v1/phone-numbers/{NUMBER}/"
 
-    pk = awaiting(mine.patch(path, {"allowed_outbound_country_list": ["US", "NG"], "reason": "Lagos"}, format="json"))
+    wide = ["US", "NG", "CA"]
+
+    pk = awaiting(mine.patch(path, {"allowed_outbound_country_list": wide, "reason": "Lagos"}, format="json"))
 
     assert outbound(mine) == ["CA", "US"]
     shown = mine.get(f"/api/v1/approvals/{pk}/").json()
@@ -56,8 +58,79 @@ def test_a_number_is_widened_by_two(workspace, careful):
     answer = other.post(f"/api/v1/approvals/{pk}/approve/", {"answer": "Fine"}, format="json")
 
     assert (answer.status_code, answer.json()["state"], answer.json()["answer"]) == (200, "approved", "Fine")
-    assert outbound(mine) == ["NG", "US"]
+    assert outbound(mine) == ["CA", "NG", "US"]
     assert_problem_without_fields(other.post(f"/api/v1/approvals/{pk}/reject/", {}, format="json"), 409)
+
+
+@pytest.mark.parametrize(
+    ("change", "done", "waits"),
+    [
+        (
+            {"allowed_inbound_country_list": ["US"], "allowed_outbound_country_list": ["US", "CA", "NG"]},
+            {"allowed_inbound_country_list": ["US"]},
+            ["edit_phone_number"],
+        ),
+        (
+            {"allowed_outbound_country_list": ["us", "NG"], "nickname": "Front desk"},
+            {"allowed_outbound_country_list": ["US"], "nickname": "Front desk"},
+            ["edit_phone_number"],
+        ),
+        (
+            {
+                "allowed_outbound_country_list": ["US"],
+                "mode": "observing",
+                "guarded_agent": "agent_g",
+                "inbound_when_console_down": "dropped",
+            },
+            {
+                "allowed_outbound_country_list": ["US"],
+                "guarded_agent": "agent_g",
+                "inbound_when_console_down": "dropped",
+            },
+            ["observe_phone_number"],
+        ),
+        (
+            {"allowed_outbound_country_list": ["NG"], "mode": "observing"},
+            {},
+            ["edit_phone_number", "observe_phone_number"],
+        ),
+    ],
+)
+def test_what_only_closes_is_done_at_once_beside_what_waits(workspace, careful, change, done, waits):
+    client = client_of(workspace)
+
+    answer = client.patch(f"/api/v1/phone-numbers/{NUMBER}/", change, format="json")
+
+    awaiting(answer)
+    body = answer.json()
+    assert body["done"] == done
+    assert ("Done at once" in body["detail"], "Nothing of this" in body["detail"]) == (bool(done), not done)
+    with scoped(workspace.pk):
+        rows = ProposedChange.objects.in_bulk(body["approvals"])
+        assert [rows[pk].verb for pk in body["approvals"]] == waits
+        number = PhoneNumber.objects.select_related("policy__current_revision").get(pk=careful.pk)
+        revision = number.policy.current_revision
+        has = {
+            "allowed_inbound_country_list": revision.inbound["countries"],
+            "allowed_outbound_country_list": revision.outbound["countries"],
+            "inbound_when_console_down": "dropped" if number.closed_when_down else "answered",
+            **{name: getattr(number, name) for name in ("nickname", "guarded_agent", "mode")},
+        }
+    assert {name: has[name] for name in done} == done
+    assert has["mode"] == "enforcing"
+    assert "NG" not in has["allowed_outbound_country_list"]
+
+
+def test_nothing_is_done_in_parts_over_a_colleague_s_edit(workspace, careful):
+    client, path = client_of(workspace), f"/api/v1/phone-numbers/{NUMBER}/"
+    etag = client.get(path)["ETag"]
+    client.patch(path, {"nickname": "Front desk"}, format="json")
+    change = {"allowed_outbound_country_list": ["US", "NG"]}
+
+    assert client.patch(path, change, format="json", headers={"If-Match": etag}).status_code == 412
+    assert outbound(client) == ["CA", "US"]
+    with scoped(workspace.pk):
+        assert not ProposedChange.objects.exists()
 
 
 def assert_problem_without_fields(response, status):
