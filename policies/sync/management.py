@@ -86,6 +86,16 @@ def due_records(*, now: datetime) -> list[int]:
         return list(rows.order_by("due_at", "pk").values_list("pk", flat=True)[:AT_MOST])
 
 
+def waiting(*, now: datetime) -> int:
+    """How many records are on their way to UponAI. What it refuses for good is not."""
+    if not api.is_assumed():
+        return 0
+    soon = now + timedelta(seconds=LONGEST_BACKOFF_SECONDS)
+    with unscoped(reason="the sweep serves every workspace"):
+        with_key = UponaiKey.objects.filter(verifies_until=None).values("workspace_id")
+        return int(ManagedRecord.objects.filter(due_at__lte=soon, workspace__in=with_key).count())
+
+
 def bring(record_id: int, *, clock: Clock) -> bool:
     """Brings one record, if it is due and nobody else is at it. True when UponAI has what is wanted."""
     if not api.is_assumed():

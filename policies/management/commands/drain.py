@@ -12,7 +12,9 @@ from redis.exceptions import RedisError
 
 from policies.gate import recorder, snapshots
 from policies.gate.outbound import unresolved
-from policies.sync import push, schedule
+from policies.sync import management, push, schedule
+
+MANAGED_SECONDS = 60.0
 
 
 class Command(BaseCommand):
@@ -23,6 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         sent = [push.push(target, clock=timezone.now) for target in schedule.due_targets(now=timezone.now())]
+        managed = management.sweep(clock=timezone.now, seconds=MANAGED_SECONDS)
         looked = [unresolved.resolve(dial, clock=timezone.now) for dial in unresolved.due_dials(now=timezone.now())]
         try:
             snapshots.publish_all()
@@ -32,7 +35,15 @@ class Command(BaseCommand):
             raise CommandError(f"{sum(sent)} numbers synced. The live store does not answer: {trouble}") from None
         if options["json"]:
             self.stdout.write(
-                json.dumps({"synced": sum(sent), "due": len(sent), "recorded": recorded, "resolved": sum(looked)})
+                json.dumps(
+                    {
+                        "synced": sum(sent),
+                        "due": len(sent),
+                        "managed": managed,
+                        "recorded": recorded,
+                        "resolved": sum(looked),
+                    }
+                )
             )
         else:
             self.stdout.write(f"{sum(sent)} of {len(sent)} due numbers synced, {recorded} decisions recorded.")

@@ -1,4 +1,7 @@
-"""`manage.py sync`: sends what is due to UponAI; with --wait, until nothing is left that can be sent."""
+"""`manage.py sync`: sends what is due to UponAI; with --wait, until nothing is left that can be sent.
+
+With the lists go public keys and KYC statuses, where an API for these is assumed.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils import timezone
 
 from accounts.scoping import unscoped
 from policies.models import SyncTarget
-from policies.sync import push, schedule
+from policies.sync import management, push, schedule
 
-STILL_MOVING = (SyncTarget.State.PENDING, SyncTarget.State.UNKNOWN)
+STILL_MOVING = (SyncTarget.State.PENDING, SyncTarget.State.UNKNOWN, SyncTarget.State.DRIFT)
 POLL_SECONDS = 0.5
 
 
@@ -35,12 +38,13 @@ class Command(BaseCommand):
             schedule.recover(now=timezone.now())
             for sync_target_id in schedule.due_targets(now=timezone.now()):
                 push.push(sync_target_id, clock=timezone.now)
+            management.sweep(clock=timezone.now, seconds=max(0.0, deadline - time.monotonic()))
             counts = self._counts()
             moving = self._moving()
             if not options["wait"] or not moving:
                 break
             if time.monotonic() > deadline:
-                raise CommandError(f"{moving} numbers are still not synced after {options['timeout']:.0f} s.")
+                raise CommandError(f"{moving} still wait for UponAI after {options['timeout']:.0f} s.")
             time.sleep(POLL_SECONDS)
         if options["json"]:
             self.stdout.write(json.dumps(counts))
@@ -52,10 +56,10 @@ class Command(BaseCommand):
             raise CommandError(f"{failed} number{'s' * (failed != 1)} failed: UponAI refuses what is wanted.")
 
     def _moving(self) -> int:
-        """Drift without a due time waits for a person, not for UponAI."""
-        moves = Q(state__in=STILL_MOVING) | Q(state=SyncTarget.State.DRIFT, due_at__isnull=False)
+        """What has no due time waits for a person or another key, not for UponAI."""
         with unscoped(reason="the command serves every workspace"):
-            return SyncTarget.objects.filter(moves).count()
+            numbers = SyncTarget.objects.filter(state__in=STILL_MOVING, due_at__isnull=False).count()
+        return numbers + management.waiting(now=timezone.now())
 
     def _counts(self) -> dict[str, int]:
         with unscoped(reason="the command serves every workspace"):

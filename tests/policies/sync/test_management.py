@@ -1,9 +1,11 @@
 """Public keys and KYC statuses arrive where an API for them is assumed, and only there."""
 
 from datetime import timedelta
+from io import StringIO
 
 import httpx
 import pytest
+from django.core.management import CommandError, call_command
 
 from accounts import keys, workspaces
 from accounts.kyc import privacy, review
@@ -49,6 +51,18 @@ def _there(uponai, key=KEY):
 
 def _due(now=None):
     return management.due_records(now=now or moment())
+
+
+def test_waiting_for_the_sync_waits_for_keys_too(key, assumed):
+    said = StringIO()
+
+    call_command("sync", wait=True, stdout=said)
+
+    assert _there(assumed)["domains"] == ["www.example.com"]
+    assert management.waiting(now=moment()) == 0
+    ManagedRecord.objects.update(due_at=moment(), lease_until=moment() + timedelta(minutes=1))
+    with pytest.raises(CommandError, match="1 still wait for UponAI"):
+        call_command("sync", wait=True, timeout=0.1, stdout=said)
 
 
 def test_without_an_assumed_api_nothing_is_noted_sent_or_shown(key, uponai, settings):
