@@ -10,7 +10,7 @@ from accounts import keys, workspaces
 from accounts.audit import Acting
 from accounts.models import PublicKey, Workspace
 from accounts.scoping import current_workspace_id
-from policies import actions, answering, opens
+from policies import actions, answering, asking, connecting, opens, unjudging
 from policies.loosened import version_of
 from policies.models import CountryPolicy, PhoneNumber
 from policies.wishes import default_version, policy_version
@@ -56,13 +56,25 @@ def open_temporarily(given: Arguments, *, acting_user: Acting, now: datetime) ->
 
 
 def change_settings(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
-    workspace = Workspace.objects.get(pk=current_workspace_id())
-    workspaces.change_settings(workspace=workspace, acting_user=acting_user, now=now, **given)
+    workspaces.change_settings(workspace=_workspace(), acting_user=acting_user, now=now, **given)
+
+
+def ask_previous(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
+    wanted = set(given["phone_numbers"])
+    numbers = [number for number in asking.numbers_there() if number.pk in wanted]
+    asking.ask_previous(workspace=_workspace(), phone_numbers=numbers, acting_user=acting_user, now=now)
+
+
+def leave_webhooks(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
+    asking.leave_webhooks(phone_number=_number(given), acting_user=acting_user, now=now)
+
+
+def disconnect(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
+    connecting.disconnect(workspace=_workspace(), acting_user=acting_user, now=now, **given)
 
 
 def mint_public_key(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
-    workspace = Workspace.objects.get(pk=current_workspace_id())
-    keys.mint_public_key(workspace=workspace, acting_user=acting_user, now=now, **given["changes"])
+    keys.mint_public_key(workspace=_workspace(), acting_user=acting_user, now=now, **given["changes"])
 
 
 def edit_public_key(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
@@ -95,13 +107,30 @@ def version_of_default(given: Arguments) -> str:
 
 
 def version_of_settings(given: Arguments) -> str:
-    workspace = Workspace.objects.get(pk=current_workspace_id())
+    workspace = _workspace()
     return version_of({name: getattr(workspace, name) for name in given})
+
+
+def version_of_numbers(given: Arguments) -> str:
+    return unjudging.version_of(given["phone_numbers"])
+
+
+def version_of_webhooks(given: Arguments) -> str:
+    return unjudging.version_of([given["phone_number"]])
+
+
+def version_of_connection(_: Arguments) -> str:
+    return unjudging.version_of(None)
 
 
 def version_of_key(given: Arguments) -> str:
     key = PublicKey.objects.filter(pk=given["public_key"]).first()
     return version_of({name: getattr(key, name) for name in keys.EDITABLE}) if key else ""
+
+
+def _workspace() -> Workspace:
+    found: Workspace = Workspace.objects.get(pk=current_workspace_id())
+    return found
 
 
 def _policy(given: Arguments) -> CountryPolicy:

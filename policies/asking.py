@@ -17,6 +17,7 @@ from accounts import audit
 from accounts.audit import Acting, Note
 from accounts.models import Workspace
 from accounts.workspaces import bump_snapshot, taking_turns
+from policies import unjudging, widening
 from policies.answering import url_problem, without_secrets
 from policies.changes import make_due
 from policies.models import PhoneNumber, SyncTarget
@@ -127,23 +128,36 @@ def ask_console(
 def ask_previous(
     *, workspace: Workspace, phone_numbers: Sequence[PhoneNumber], acting_user: Acting, now: datetime
 ) -> Asked:
-    """Has UponAI ask by itself whom the console asks behind its own verdict: the numbers are judged no longer. Raises
-    Refused."""
+    """Has UponAI ask by itself whom the console asks behind its own verdict: the numbers are judged no longer.
+
+    That may need a second person. Raises Refused, NeedsApproval.
+    """
     require_connected(workspace, now=now)
     with taking_turns(workspace.pk):
-        asked = plan_previous(workspace, _locked(phone_numbers))
+        numbers = _locked(phone_numbers)
+        asked = plan_previous(workspace, numbers)
+        wish = unjudging.to_ask_previous(numbers)
         _carry_out(workspace, asked, "phone_number.ask_previous", acting_user=acting_user, now=now)
+        changed = {change.phone_number for change in asked.changed}
+        left_alone = [number for number in numbers if number.e164 in changed]
+        widening.require(wish, unjudging.of_numbers(left_alone), acting_user=acting_user, now=now)
     return asked
 
 
 def leave_webhooks(*, phone_number: PhoneNumber, acting_user: Acting, now: datetime) -> bool:
-    """Takes for wanted whom UponAI asks now. False where the console had no say in it."""
+    """Takes for wanted whom UponAI was last seen to ask. False where it asks nobody else than it is to.
+
+    Due, though it is there: an update of ours that is under way may still set the console's webhook once more.
+    """
     with taking_turns(phone_number.workspace_id):
         number = PhoneNumber.objects.select_for_update().get(pk=phone_number.pk)
-        if not bindings.wanted_webhooks(number):
+        if not asks_another(number):
             return False
-        kept = {name: value for name, value in number.put_back.items() if name not in bindings.WEBHOOKS}
-        PhoneNumber.objects.filter(pk=number.pk).update(asks_console=False, put_back=kept)
+        wish = unjudging.to_leave_webhooks(number)
+        put_back = number.put_back | {name: getattr(number, name) or None for name in bindings.WEBHOOKS}
+        PhoneNumber.objects.filter(pk=number.pk).update(asks_console=False, put_back=put_back)
+        make_due(due_rows([number]), now=now)
+        due_rows([number]).update(reasserted_at=[], drift_since=None)
         audit.record(
             workspace_id=number.workspace_id,
             action="phone_number.leave_webhooks",
@@ -154,6 +168,7 @@ def leave_webhooks(*, phone_number: PhoneNumber, acting_user: Acting, now: datet
             after={name: without_secrets(getattr(number, name)) for name in bindings.WEBHOOKS},
         )
         bump_snapshot(number.workspace_id)
+        widening.require(wish, unjudging.of_numbers([number]), acting_user=acting_user, now=now)
     return True
 
 

@@ -49,7 +49,7 @@ def ask(
         base_version=fingerprint,
         reason=edit.reason,
     )
-    found = _merged(_widenings([*moves, *_observing(observed)], str(home)))
+    found = merged(_widenings([*moves, *_observing(observed)], str(home)))
     widening.require(wish, found, acting_user=acting_user, now=now)
 
 
@@ -69,7 +69,7 @@ def _widenings(moves: Iterable[Move], home: str) -> Iterator[tuple[str, Widening
             yield move.e164, one
 
 
-def _merged(found: Iterable[tuple[str, Widening]]) -> list[Widening]:
+def merged(found: Iterable[tuple[str, Widening]]) -> list[Widening]:
     """What is the same for several numbers, once. Of too many kinds the most exposed are kept: those that ask."""
     kinds: dict[tuple[Any, ...], Widening] = {}
     counts: Counter[tuple[Any, ...]] = Counter()

@@ -22,12 +22,14 @@ from accounts.countries import name_of
 from accounts.models import UponaiKey, Workspace
 from accounts.scoping import scoped, unscoped
 from accounts.workspaces import bump_snapshot, set_uponai_key, taking_turns
-from policies import asking
+from policies import asking, held, unjudging, widening
 from policies.changes import make_due
+from policies.engine.widenings import Widening
 from policies.models import PhoneNumber, SyncTarget, UponaiConnection
 from policies.rules_input import Refused
 from policies.sync import bindings, lists
 from policies.sync import connection as sync_connection
+from policies.sync.lists import CountryLists
 from policies.uponai.client import NOT_FOUND, UNAUTHORISED, UponaiClient, UponaiTrouble
 
 SHORTEST_KEY: Final = 8
@@ -36,6 +38,9 @@ FORBIDDEN: Final = 403
 ROWS_AT_ONCE: Final = 200
 VERIFIES_AFTERWARDS: Final = timedelta(days=30)
 """Where UponAI still asks this console about a number after all, its webhooks are believed for so long."""
+NOT_LOOKED_AT: Final = (
+    "The workspace is disconnected from UponAI: it had what was wanted when that ended, and nobody has looked since."
+)
 
 
 class PutBack(StrEnum):
@@ -218,7 +223,8 @@ def disconnect(
     at_once: bool = False,
 ) -> UponaiConnection:
     """Begins to end the connection: puts back what is chosen, then ends it. `at_once`: without waiting for what is
-    not put back yet. Raises Refused."""
+    not put back yet. What it puts back may open something, and need a second person. Raises Refused, NeedsApproval.
+    """
     unknown = sorted(set(put_back) - set(PutBack))
     if unknown:
         raise Refused.one("put_back", "invalid", f"put_back may name webhooks and lists, not {unknown[0]!r}.")
@@ -227,7 +233,9 @@ def disconnect(
         if connection.disconnected_at is not None:
             raise Refused.one("put_back", "disconnected", "This workspace is disconnected from UponAI already.")
         if connection.disconnect_asked_at is None:
-            _begin(workspace, connection, put_back, acting_user=acting_user, now=now)
+            wish = unjudging.to_disconnect(put_back, at_once=at_once)
+            opened = _begin(workspace, connection, put_back, acting_user=acting_user, now=now)
+            widening.require(wish, opened, acting_user=acting_user, now=now)
         _end_if_done(workspace, at_once=at_once, acting_user=acting_user, now=now)
         connection.refresh_from_db()
     return connection
@@ -254,7 +262,8 @@ def stay_connected(*, workspace: Workspace, acting_user: Acting, now: datetime) 
 def progress() -> Progress:
     """How far putting back is."""
     rows = SyncTarget.objects.filter(phone_number__missing_since=None).exclude(phone_number__put_back={})
-    waiting = rows.exclude(state=SyncTarget.State.SYNCED)
+    # What UponAI left unanswered may still undo it: looked at until that cannot be.
+    waiting = rows.exclude(state=SyncTarget.State.SYNCED, verify_at=None)
     refused = rows.filter(state=SyncTarget.State.FAILED).values_list("phone_number__e164", flat=True)
     return Progress(rows.count(), rows.count() - waiting.count(), tuple(refused[:20]))
 
@@ -307,8 +316,10 @@ def _begin(
     *,
     acting_user: Acting,
     now: datetime,
-) -> None:
+) -> list[Widening]:
+    """Answers what that opens."""
     UponaiConnection.objects.filter(pk=connection.pk).update(disconnect_asked_at=now)
+    before = _wanted_now(now) if PutBack.LISTS in put_back else {}
     changed = _give_back(workspace, put_back)
     make_due(asking.due_rows(changed), now=now)
     audit.record(
@@ -321,6 +332,20 @@ def _begin(
         after={"put_back": sorted(put_back), "numbers": len(changed)},
     )
     bump_snapshot(workspace.pk)
+    lists_back = [
+        (number.e164, before[number.pk], lists.put_back(number.put_back["lists"]))
+        for number in changed
+        if "lists" in number.put_back and number.pk in before
+    ]
+    webhooks_back = [number for number in changed if number.put_back.keys() & bindings.WEBHOOKS.keys()]
+    return [*unjudging.of_lists(lists_back), *unjudging.of_numbers(webhooks_back)]
+
+
+def _wanted_now(now: datetime) -> dict[int, CountryLists]:
+    """What UponAI is to have of each number, by its row."""
+    holds, opens = held.of_lists(now), held.opens_of_lists(now)
+    targets = SyncTarget.objects.select_related("phone_number__policy__current_revision")
+    return {target.phone_number_id: lists.wanted(target, holds=holds, opens=opens) for target in targets}
 
 
 def _give_back(workspace: Workspace, put_back: Collection[str]) -> Sequence[PhoneNumber]:
@@ -342,6 +367,10 @@ def _end_if_done(workspace: Workspace, *, at_once: bool, acting_user: Acting, no
     now_done = progress()
     if (now_done.done < now_done.total and not at_once) or not asked.update(disconnected_at=now):
         return False
+    # Nobody looks any more: what was so a moment ago is no claim that it is so.
+    SyncTarget.objects.filter(state=SyncTarget.State.SYNCED).update(
+        state=SyncTarget.State.UNKNOWN, error=NOT_LOOKED_AT, verify_at=None, due_at=None
+    )
     asks_us = [number for number in asking.numbers_there() if asking.to_previous(number, workspace.endpoint)]
     verifies_until = now + VERIFIES_AFTERWARDS if asks_us else now
     UponaiKey.objects.filter(models.Q(verifies_until=None) | models.Q(verifies_until__gt=verifies_until)).update(

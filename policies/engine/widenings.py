@@ -90,6 +90,18 @@ def between(
     return Widening(about, direction, tiers, others, old.country_list, new.country_list)
 
 
+def unjudged(rules: Mapping[str, Any], *, about: str, direction: str, home_country: str, words: str) -> Widening:
+    """What is let through where nobody applies the rules any more but for their country list. `words`: what that is."""
+    old = DirectionRules.from_dict(rules)
+    new = DirectionRules.from_dict({**rules, "observing": True})
+    others = (
+        Other(words, _reached(old, home_country)),
+        *_classes(old, new, direction, home_country),
+        *_prefixes(old, new, direction, home_country),
+    )
+    return Widening(about, direction, {}, others, old.country_list, old.country_list)
+
+
 def narrowing(before: Mapping[str, Any], after: Mapping[str, Any], *, about: str, direction: str) -> Widening | None:
     """What only takes countries away, to be told beside what lets others through. None where that is nothing."""
     old, new = DirectionRules.from_dict(before), DirectionRules.from_dict(after)

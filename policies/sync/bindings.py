@@ -44,9 +44,14 @@ def changes(number: PhoneNumber, client: UponaiClient) -> dict[str, Any]:
     return to_send | ({"inbound_agents": number.answering_agents} if number.answering_agents else {})
 
 
-def settle(number: PhoneNumber, sent: dict[str, Any], shown: dict[str, Any]) -> None:
-    """Notes what UponAI shows after an update. Raises UponaiTrouble where that is not what was sent."""
+def settle(number: PhoneNumber, sent: dict[str, Any], shown: dict[str, Any], *, unsure: bool = False) -> None:
+    """Notes what UponAI shows after an update. Raises UponaiTrouble where that is not what was sent.
+
+    `unsure`: an earlier request may still be carried out, so that what was put back stays wanted; see `given_back`.
+    """
     _settle_webhooks(number, sent, shown)
+    if not unsure:
+        given_back(number)
     if "inbound_agents" not in sent:
         return
     bound, wanted = _ids(read_bindings(shown)), _ids(sent["inbound_agents"] or [])
@@ -126,14 +131,17 @@ def _settle_webhooks(number: PhoneNumber, sent: dict[str, Any], shown: dict[str,
         PhoneNumber.objects.filter(pk=number.pk).update(**seen)
     if any((shown.get(name) or None) != sent[name] for name in WEBHOOKS if name in sent):
         raise UponaiTrouble("UponAI said yes, but still shows another webhook.")
-    if number.put_back.keys() & WEBHOOKS.keys():
-        _forget_chain(number)
+    if number.put_back and webhooks_differ(number, shown):
+        # An older request of ours came after somebody had decided otherwise.
+        raise UponaiTrouble("UponAI asks another webhook again; the one of before is sent once more.")
 
 
-def _forget_chain(number: PhoneNumber) -> None:
-    """UponAI asks the webhooks of before by itself again."""
-    given_back = {name: url for name, url in number.put_back.items() if name in WEBHOOKS}
-    chained = {WEBHOOKS[name]: "" for name, url in given_back.items() if getattr(number, WEBHOOKS[name]) == url}
+def given_back(number: PhoneNumber) -> None:
+    """UponAI asks the webhooks of before by itself again, and nothing of ours is under way that could undo it."""
+    webhooks = {name: url for name, url in number.put_back.items() if name in WEBHOOKS}
+    if not webhooks:
+        return
+    chained = {WEBHOOKS[name]: "" for name, url in webhooks.items() if getattr(number, WEBHOOKS[name]) == url}
     kept = {name: value for name, value in number.put_back.items() if name not in WEBHOOKS}
     if UponaiConnection.objects.exclude(disconnect_asked_at=None).exists():
         kept = number.put_back  # what is put back stays wanted until the connection has ended, and is counted

@@ -113,7 +113,8 @@ def adopt(
         wanted, seen = lists.desired_of(target, now=now), _seen(target)
         found = differences.between(wanted, seen)
         if not found and asking.asks_another(number):
-            return _leave_webhooks(number, target, acting_user=acting_user, now=now)
+            asking.leave_webhooks(phone_number=number, acting_user=acting_user, now=now)
+            return Edit(number, WEBHOOK_LEFT, True)
         changes = _changes(number, found)
         edit = actions.edit_phone_number(
             phone_number=number,
@@ -198,14 +199,3 @@ def _adopted(number: PhoneNumber, difference: Difference) -> list[str] | None:
 
 def _plain(changes: dict[str, Any]) -> dict[str, Any]:
     return {name.removesuffix("_countries"): codes for name, codes in changes.items() if codes is not KEEP}
-
-
-def _leave_webhooks(number: PhoneNumber, target: SyncTarget, *, acting_user: Acting, now: datetime) -> Edit:
-    asking.leave_webhooks(phone_number=number, acting_user=acting_user, now=now)
-    rows, settled = SyncTarget.objects.filter(pk=target.pk), {"reasserted_at": [], "drift_since": None}
-    if target.applied_generation == target.desired_generation:
-        rows.update(state=SyncTarget.State.SYNCED, due_at=None, error="", attempts=0, **settled)
-    else:  # what else is wanted of it has not arrived yet
-        rows.update(state=SyncTarget.State.PENDING, due_at=now, error="", attempts=0, **settled)
-        transaction.on_commit(lambda: bells.ring_push([target.pk]))
-    return Edit(number, WEBHOOK_LEFT, True)

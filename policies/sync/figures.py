@@ -27,6 +27,7 @@ _FOREIGN = Q(state=State.DRIFT) & ~_LATE & ~_NOT_DONE
 _WAITING = Q(state__in=[State.PENDING, State.UNKNOWN])
 _COUNTS: dict[str, Any] = {state.value: Count("pk", filter=Q(state=state)) for state in State} | {
     "total": Count("pk"),
+    "waiting": Count("pk", filter=_WAITING & Q(due_at__isnull=False)),
     "missing": Count("pk", filter=Q(phone_number__missing_since__isnull=False)),
     "flagged": Count("pk", filter=Q(phone_number__flagged_since__isnull=False)),
     "in_trouble": Count("pk", filter=Q(attempts__gt=0) & ~Q(state=State.SYNCED)),
@@ -58,6 +59,7 @@ class Figures:
 
     states: dict[str, int]
     total: int
+    waiting: int  # the depth of the queue: what is to be brought to UponAI or looked at there
     missing: int
     flagged: int
     in_trouble: int
@@ -75,11 +77,6 @@ class Figures:
     last_error: str
     connection: UponaiConnection | None
     now: datetime
-
-    @property
-    def waiting(self) -> int:
-        """The depth of the queue: what is to be brought to UponAI or looked at there."""
-        return self.states[State.PENDING] + self.states[State.UNKNOWN]
 
     @property
     def oldest_unsynced_seconds(self) -> float | None:

@@ -166,8 +166,13 @@ def _send_and_read_back(lease: Lease, uponai: UponaiClient, clock: Clock) -> Cou
         lease.unsure = trouble.ambiguous
         raise
     shown = uponai.get_phone_number(number.e164)
-    bindings.settle(number, agents, shown)
+    bindings.settle(number, agents, shown, unsure=_is_unsure(lease.target, clock()))
     return lists.observed(shown)
+
+
+def _is_unsure(target: SyncTarget, now: datetime) -> bool:
+    """Whether a request that was left unanswered may still be carried out."""
+    return target.unsure_since is not None and now < target.unsure_since + LOOKS_AFTER[-1]
 
 
 def _settle(lease: Lease, observed: CountryLists, *, now: datetime) -> bool:
@@ -212,6 +217,8 @@ def _looks(unsure_since: datetime | None, now: datetime) -> dict[str, Any]:
 
 def _confirm(lease: Lease, observed: CountryLists, *, now: datetime) -> bool:
     """It is still as wanted."""
+    if not _is_unsure(lease.target, now):
+        bindings.given_back(lease.target.phone_number)
     facts = {"observed": observed.as_json(), "verified_at": now, **FREE, **_looks(lease.target.unsure_since, now)}
     return bool(lease.rows().update(**facts))
 

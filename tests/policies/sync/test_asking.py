@@ -2,12 +2,14 @@
 
 import pytest
 
-from policies import answering, asking
+from accounts.models import Workspace
+from policies import actions, answering, approvals, asking, unjudging
 from policies.gate import snapshots
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
-from policies.sync import bindings, drift, drifted, push
-from tests.factories import make_phone_number, moment
+from policies.sync import bindings, connection, drift, drifted, push
+from policies.widening import NeedsApproval
+from tests.factories import make_member, make_phone_number, moment
 
 pytestmark = pytest.mark.django_db
 
@@ -138,30 +140,97 @@ def test_a_webhook_that_somebody_changes_at_uponai_is_drift_put_right_with_their
     assert fresh(number).chained_webhook_url == OTHER
 
 
-def test_adopting_it_leaves_the_number_to_them(number, uponai):
+def foreign(number, uponai):
+    """Somebody sets another webhook at UponAI, and the comparison has seen it."""
     ask(number)
     pushed()
     PhoneNumber.objects.update(imported_at=moment())
     uponai.retell.phone_number.update(NUMBER, inbound_webhook_url=OTHER)
     drift.check(number.workspace_id, clock=moment)
 
+
+def test_adopting_it_leaves_the_number_to_them(number, uponai):
+    foreign(number, uponai)
+
     edit = drifted.adopt(phone_number=number, **who())
 
     assert edit.notice.startswith("UponAI goes on asking the webhook that it has now.")
-    assert pushed() == []
+    assert pushed() == [True]
     assert at_uponai(uponai)[0] == OTHER
     assert drift.check(number.workspace_id, clock=moment).found == []
 
 
+def _sms_of_ours(number):
+    return {"inbound_sms_webhook_url": asking.address(number.workspace)}
+
+
 def test_leaving_a_foreign_webhook_makes_it_the_wanted_one(number, uponai):
-    ask(number)
-    pushed()
-    uponai.retell.phone_number.update(NUMBER, inbound_webhook_url=OTHER)
+    foreign(number, uponai)
 
     assert asking.leave_webhooks(phone_number=number, **who())
 
-    assert not bindings.webhooks_differ(fresh(number), {"inbound_webhook_url": OTHER})
+    assert not bindings.webhooks_differ(fresh(number), {"inbound_webhook_url": OTHER, **_sms_of_ours(number)})
     assert not asking.leave_webhooks(phone_number=number, **who())
+    assert pushed() == [True]
+    assert (at_uponai(uponai)[0], fresh(number).put_back) == (OTHER, {})
+
+
+@pytest.mark.parametrize("comes", ["while it is decided", "after it was sent"])
+def test_an_update_under_way_does_not_undo_what_was_left_to_them(number, uponai, comes):
+    foreign(number, uponai)
+    target = SyncTarget.objects.get()
+    ours = asking.address(number.workspace)
+    if comes == "while it is decided":
+        # A worker has its request under way: it sends what was wanted when it took the number.
+        lease = push._claim(target.pk, now=moment())
+        asking.leave_webhooks(phone_number=number, **who())
+        with connection.client(number.workspace_id) as client:
+            push._carry_out(lease, client, moment)
+        assert at_uponai(uponai)[0] == ours
+    else:
+        # A request was left unanswered, and comes after all was put in order.
+        asking.leave_webhooks(phone_number=number, **who())
+        SyncTarget.objects.update(unsure_since=moment())
+        assert pushed() == [True]
+        uponai.retell.phone_number.update(NUMBER, inbound_webhook_url=ours)
+        SyncTarget.objects.update(verify_at=moment())
+        assert push.push(target.pk, clock=moment)
+
+    pushed()
+
+    assert at_uponai(uponai)[0] == OTHER
+    SyncTarget.objects.update(verify_at=moment())
+    push.push(target.pk, clock=lambda: moment() + push.LOOKS_AFTER[-1])
+    assert (fresh(number).put_back, fresh(number).asks_console) == ({}, False)
+
+
+@pytest.mark.parametrize("leaves", ["ask_previous", "leave_webhooks"])
+def test_what_nobody_judges_any_more_needs_a_second_person(number, uponai, leaves):
+    foreign(number, uponai)
+    actions.edit_phone_number(phone_number=number, inbound_countries=["US", "NG"], **who())
+    Workspace.objects.update(approval_tier="T2")
+    verbs = {
+        "ask_previous": lambda: asking.ask_previous(workspace=number.workspace, phone_numbers=[number], **who()),
+        "leave_webhooks": lambda: asking.leave_webhooks(phone_number=number, **who()),
+    }
+
+    with pytest.raises(NeedsApproval) as needs:
+        verbs[leaves]()
+
+    assert fresh(number).asks_console
+    row = approvals.propose(needs.value)
+    assert row.difference["parts"][0]["others"] == [{"words": unjudging.JUDGED_NO_LONGER, "tier": "T2"}]
+    approvals.approve(proposal=row, acting_user=make_member(number.workspace), now=moment())
+    assert (fresh(number).asks_console, fresh(number).put_back != {}) == (False, True)
+
+
+def test_what_is_only_observed_is_let_through_already(number, uponai):
+    ask(number)
+    actions.edit_phone_number(phone_number=number, inbound_countries=["US", "NG"], **who())
+    PhoneNumber.objects.update(mode="observing")
+    Workspace.objects.update(approval_tier="T2")
+
+    assert asking.ask_previous(workspace=number.workspace, phone_numbers=[number], **who()).changed
 
 
 @pytest.mark.parametrize(

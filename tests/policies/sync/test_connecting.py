@@ -6,13 +6,15 @@ import threading
 import pytest
 
 from accounts import workspaces
-from accounts.models import AuditEntry, UponaiKey
-from policies import asking, connecting
-from policies.models import PhoneNumber, SyncTarget, UponaiConnection
+from accounts.models import AuditEntry, UponaiKey, Workspace
+from policies import actions, approvals, asking, connecting
+from policies.models import CountryPolicy, PhoneNumber, SyncTarget, UponaiConnection
 from policies.rules_input import Refused
 from policies.sync import push
+from policies.sync.figures import figures
 from policies.sync.importing import import_numbers
-from tests.factories import UPONAI_KEY, make_workspace, moment
+from policies.widening import NeedsApproval
+from tests.factories import UPONAI_KEY, make_member, make_workspace, moment
 
 pytestmark = pytest.mark.django_db
 
@@ -187,6 +189,9 @@ def test_disconnecting_leaves_uponai_as_it_is_unless_asked(stocked, uponai):
     assert row.disconnected_at is not None
     assert asking.address(stocked) == at_uponai(uponai)
     assert len(uponai.get("log", after=0)) == log
+    target = SyncTarget.objects.get()
+    assert (target.state, target.due_at, "nobody has looked since" in target.error) == ("unknown", None, True)
+    assert figures(workspace_id=stocked.pk, now=moment()).waiting == 0
     with pytest.raises(workspaces.NoUponaiKey):
         workspaces.uponai_key(stocked.pk)
     # UponAI still asks here, so its webhooks are still believed.
@@ -211,6 +216,9 @@ def test_puts_webhooks_and_lists_back_before_it_ends(stocked, uponai):
     uponai.post("faults", rate=0, kinds=["500"], seed=1)
     SyncTarget.objects.update(due_at=moment())
     assert pushed() == [True]
+    # What UponAI left unanswered may still come: it ends when that cannot be any more.
+    assert connecting.progress() == connecting.Progress(1, 0)
+    assert push.push(SyncTarget.objects.get().pk, clock=lambda: moment() + push.LOOKS_AFTER[-1])
     assert connecting.progress() == connecting.Progress(1, 1)
     assert connecting.settle_disconnections(now=moment()) == 1
 
@@ -220,8 +228,57 @@ def test_puts_webhooks_and_lists_back_before_it_ends(stocked, uponai):
     assert (shown.allowed_inbound_country_list, shown.allowed_outbound_country_list or None) == (["US"], None)
     assert number().chained_webhook_url == ""
     assert workspaces.webhook_secrets(stocked.pk, moment()) == []
-    actions = list(AuditEntry.objects.values_list("action", flat=True))
-    assert (actions.count("workspace.disconnect"), actions.count("workspace.disconnected")) == (1, 1)
+    entries = list(AuditEntry.objects.values_list("action", flat=True))
+    assert (entries.count("workspace.disconnect"), entries.count("workspace.disconnected")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("put_back", "opens"),
+    [
+        (["lists"], {"outbound": 20, "inbound": 0}),
+        (["webhooks"], {"inbound": 0}),
+        ([], None),
+    ],
+)
+def test_what_is_put_back_needs_a_second_person_where_it_opens_something(stocked, put_back, opens):
+    policy = CountryPolicy.objects.get()
+    actions.edit_country_policy(policy=policy, outbound={"mode": "list", "countries": ["US"]}, **who())
+    actions.edit_country_policy(policy=policy, inbound={"countries": ["US", "NG"]}, **who())
+    ask_console(stocked)
+    Workspace.objects.update(approval_tier="T2")
+
+    if opens is None:
+        assert disconnect(stocked).disconnected_at is not None
+        return
+    with pytest.raises(NeedsApproval) as needs:
+        disconnect(stocked, *put_back)
+
+    assert connecting.connection_of(stocked.pk).disconnect_asked_at is None
+    assert (number().asks_console, number().put_back) == (True, {})
+    row = approvals.propose(needs.value)
+    assert {part["direction"] for part in row.difference["parts"]} <= opens.keys()
+    for part in row.difference["parts"]:
+        assert len(part["countries"]) >= opens[part["direction"]]
+
+    approvals.approve(proposal=row, acting_user=make_member(stocked), now=moment())
+
+    assert connecting.connection_of(stocked.pk).disconnect_asked_at is not None
+    assert number().put_back.keys() & {"lists", "inbound_webhook_url"}
+
+
+def test_a_number_edited_since_makes_a_waiting_end_stale(stocked):
+    ask_console(stocked)
+    actions.edit_country_policy(policy=CountryPolicy.objects.get(), inbound={"countries": ["US", "NG"]}, **who())
+    Workspace.objects.update(approval_tier="T2")
+    with pytest.raises(NeedsApproval) as needs:
+        disconnect(stocked, "webhooks")
+    row = approvals.propose(needs.value)
+    actions.edit_country_policy(policy=CountryPolicy.objects.get(), inbound={"countries": ["US"]}, **who())
+
+    with pytest.raises(approvals.Conflict):
+        approvals.approve(proposal=row, acting_user=make_member(stocked), now=moment())
+
+    assert number().asks_console
 
 
 def test_can_be_ended_although_uponai_does_not_take_something_back(stocked, uponai):
