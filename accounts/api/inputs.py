@@ -201,9 +201,25 @@ def period(field: str) -> dict[str, filters.Filter]:
     }
 
 
+class PeriodForm(forms.Form):
+    """What is given together must fit: a time that ends before it begins has nothing in it, and nobody means that."""
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = self.cleaned_data
+        start, end = given.get("from"), given.get("to")
+        if start and end and start >= end:
+            self.add_error("from", forms.ValidationError("from must be before to.", "invalid"))
+        return given
+
+
+class Filters(filters.FilterSet):
+    class Meta:
+        form = PeriodForm
+
+
 def filter_set(name: str, **declared: filters.Filter) -> Any:
     """A set of filters by name; made so because `from` is no name that a class body could have."""
-    return FilterSetMetaclass(name, (filters.FilterSet,), declared)
+    return FilterSetMetaclass(name, (Filters,), declared)
 
 
 def _instant(text: str) -> datetime:

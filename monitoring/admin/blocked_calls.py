@@ -87,7 +87,7 @@ class BlockedCallAdmin(ExportedList):
     search_fields = ("peer", "phone_number", "public_key", "call_reference")
     search_help_text = f"A number, key or UponAI's id of the call; parts of them among the newest {SEARCHED:,}"
     export_columns = (
-        *("at", "source", "reason", "reasons", "said", "direction", "channel", "phone_number"),
+        *("at", "source", "reason", "uponai_reason", "reasons", "said", "direction", "channel", "phone_number"),
         *("peer.e164", "peer_text", "peer.country", "peer.number_class", "public_key", "ip", "subject"),
         *("decision_id", "call_reference", "policy.id", "policy.revision", "degraded", "sentence"),
     )

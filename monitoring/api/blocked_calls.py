@@ -16,29 +16,34 @@ from accounts.api.inputs import CountryCode, PhoneNumberText, filter_set, one_of
 from accounts.api.views import ApiViewSet
 from monitoring.dashboards.blocked_call_page import BY_THE_GATE, decisions_of, sentence
 from monitoring.models import BlockedCall
-from policies.api.decisions import DecisionSerializer
+from policies.api.decisions import DecisionSerializer, ReasonField
 from policies.engine.names import Channel, Direction, NumberClass, Reason, VerdictKind
 from policies.uponai import refusals
 
-REASONS = (*(reason.value for reason in Reason), *refusals.WORDS)
+
+class UponaiReasonField(serializers.CharField):
+    """One of a closed list: what UponAI or a network blocked for."""
 
 
-class BlockedReasonField(serializers.CharField):
-    """One of a closed list: the reasons of our verdicts, and those of UponAI."""
-
-
-class BlockedReasonSchema(OpenApiSerializerFieldExtension):
+class UponaiReasonSchema(OpenApiSerializerFieldExtension):
     """The closed list as one component with a name."""
 
-    target_class = BlockedReasonField
+    target_class = UponaiReasonField
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
-        told = "Why it was blocked: a reason of our verdicts, or uponai_… for what UponAI or a network blocked."
-        schema = {"type": "string", "enum": list(REASONS), "description": told}
-        name = "BlockedReason"
-        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema=schema, object=BlockedReasonField)
+        told = "What UponAI or a network blocked it for. The list is closed."
+        schema = {"type": "string", "enum": list(refusals.WORDS), "description": told}
+        name = "UponaiReason"
+        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema=schema, object=UponaiReasonField)
         auto_schema.registry.register_on_missing(component)
         return dict(component.ref)
+
+
+class ReasonOfAnybody(filters.ChoiceFilter):
+    """A reason of our verdicts, for which UponAI may have blocked as well."""
+
+    def filter(self, qs: Any, value: str) -> Any:
+        return qs.filter(reason__in=refusals.codes_that_mean(value)) if value else qs
 
 
 class BlockedCallSerializer(DecisionSerializer):
@@ -53,8 +58,11 @@ class BlockedCallSerializer(DecisionSerializer):
         "or UponAI or a network later.",
     )
     reference = serializers.CharField(help_text="What it is found by here: the decision's id, or UponAI's of the call.")
-    reason = BlockedReasonField()
-    reasons = serializers.ListField(child=BlockedReasonField(), help_text="All that failed, the deciding one first.")
+    reason = ReasonField(
+        allow_null=True,
+        help_text="Null where UponAI or a network blocked it for what no verdict of ours says; see `uponai_reason`.",
+    )
+    uponai_reason = UponaiReasonField(allow_null=True, help_text="Null where the console blocked it.")
     said = serializers.CharField(allow_null=True, help_text="What UponAI said of it.")
     decision_id = serializers.UUIDField(allow_null=True)
 
@@ -62,18 +70,21 @@ class BlockedCallSerializer(DecisionSerializer):
         decision = self.context["decisions"].get(row.decision_id)
         known = super().to_representation(decision) if decision is not None else _without_decision(row)
         known.pop("would_be", None)
+        by_uponai = row.source not in BY_THE_GATE
+        reason = refusals.SAME_AS.get(row.reason) if by_uponai else row.reason
         listed = {
             "source": row.source,
             "reference": row.reference,
             "said": row.said or None,
             "at": serializers.DateTimeField().to_representation(row.at),
             "verdict": VerdictKind.BLOCK.value,
-            "reason": row.reason,
+            "reason": reason,
+            "uponai_reason": row.reason if by_uponai else None,
             "sentence": sentence(row, decision),
             "call_reference": row.call_reference or known["call_reference"],
         }
-        if decision is None or row.source not in BY_THE_GATE:
-            listed |= {"reasons": [row.reason], "counterfactuals": []}
+        if decision is None or by_uponai:
+            listed |= {"reasons": [reason] if reason else [], "counterfactuals": []}
         return {**known, **listed}
 
 
@@ -106,7 +117,11 @@ class BlockedCalls(ListModelMixin, ApiViewSet):
     lookup_field = "reference"
     filterset_class = filter_set(
         "BlockedCallFilters",
-        reason=one_of(REASONS),
+        reason=ReasonOfAnybody(
+            choices=[(reason.value, reason.value) for reason in Reason],
+            label="Of our verdicts; also what UponAI blocked for the same.",
+        ),
+        uponai_reason=one_of(refusals.WORDS, field_name="reason", label="What UponAI or a network blocked for."),
         source=one_of(BlockedCall.Source.values),
         country=CountryCode(),
         direction=one_of(Direction),

@@ -1,6 +1,7 @@
 """What of UponAI's answers and endings means that somebody blocked the attempt, and how that is said to people.
 
-Pure. The codes are the second half of the vocabulary of blocked calls; the first are the reasons of our own verdicts.
+Pure. The codes are UponAI's side of the vocabulary of blocked calls; `SAME_AS` says which reason of our own verdicts
+means the same.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 import orjson
+
+from policies.engine.names import Reason
 
 COUNTRY_REFUSED: Final = "uponai_country_refused"
 REFUSED: Final = "uponai_refused"
@@ -31,6 +34,20 @@ WORDS: Final = MappingProxyType(
         "uponai_invalid_destination": "Number that cannot be reached",
     }
 )
+
+SAME_AS: Final = MappingProxyType(
+    {
+        COUNTRY_REFUSED: Reason.COUNTRY_NOT_ALLOWED.value,
+        "uponai_no_valid_payment": Reason.SPEND_CAP_REACHED.value,
+        "uponai_credit_exhausted": Reason.SPEND_CAP_REACHED.value,
+        "uponai_budget_reached": Reason.SPEND_CAP_REACHED.value,
+        "uponai_throttled": Reason.RATE_LIMITED.value,
+        "uponai_concurrency_limit_reached": Reason.CONCURRENCY_CAP_REACHED.value,
+        "uponai_marked_as_spam": Reason.LISTED.value,
+        "uponai_invalid_destination": Reason.INVALID_NUMBER.value,
+    }
+)
+"""The others say what no verdict of ours does."""
 
 BY_STATUS: Final = MappingProxyType(
     {
@@ -81,3 +98,8 @@ def message_in(note: str) -> str:
         return body
     message = parsed.get("message") if isinstance(parsed, dict) else None
     return message if isinstance(message, str) else body
+
+
+def codes_that_mean(reason: str) -> list[str]:
+    """The reason itself, and UponAI's codes for the same."""
+    return [reason, *(code for code, same in SAME_AS.items() if same == reason)]

@@ -38,10 +38,13 @@ def test_shows_each_source_in_one_form(three):
     assert (gate["source"], gate["reason"], gate["said"]) == ("inbound", "country_not_allowed", None)
     assert {line["check"] for line in gate["trace"] if line["outcome"] == "fail"} == {"country"}
     assert (len(gate["counterfactuals"]), gate["policy"]["revision"]) == (1, 1)
-    assert (refused["source"], refused["reason"]) == ("refused", "uponai_country_refused")
-    assert (refused["reasons"], refused["counterfactuals"]) == (["uponai_country_refused"], [])
+    assert (refused["source"], refused["uponai_reason"]) == ("refused", "uponai_country_refused")
+    assert (refused["reason"], refused["reasons"]) == ("country_not_allowed", ["country_not_allowed"])
+    assert (refused["counterfactuals"], gate["uponai_reason"]) == ([], None)
     assert (refused["ip"], refused["said"]) == ("203.0.113.7", "Country is not in the allowed outbound country list")
     assert (network["reference"], network["decision_id"], network["trace"]) == ("call_x", None, [])
+    assert (network["reason"], network["reasons"]) == (None, [])
+    assert network["uponai_reason"] == "uponai_network_blocked"
     assert network["sentence"] == "Blocked: blocked by a telephone network. It did not come about: network blocked."
 
 
@@ -56,8 +59,9 @@ def test_is_found_by_the_id_of_its_decision_or_call(three):
 @pytest.mark.parametrize(
     ("query", "sources"),
     [
-        ("reason=uponai_network_blocked", ["not_connected"]),
-        ("reason=country_not_allowed", ["inbound"]),
+        ("uponai_reason=uponai_network_blocked", ["not_connected"]),
+        ("reason=country_not_allowed", ["inbound", "refused"]),
+        ("reason=invalid_number", []),
         ("source=refused", ["refused"]),
         ("country=ca", ["refused"]),
         ("direction=outbound", ["refused"]),
@@ -71,7 +75,13 @@ def test_filters(three, query, sources):
     assert [row["source"] for row in client_of(three).get(f"{BLOCKED}?{query}").json()["results"]] == sources
 
 
-@pytest.mark.parametrize("query", ["reason=because", "source=nobody", "country=USA", "from=soon"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("reason=because", "reason=uponai_network_blocked", "source=nobody", "country=USA", "from=soon"),
+        "from=2026-03-05&to=2026-03-04T23:59:59Z",
+    ],
+)
 def test_refuses_filters_that_mean_nothing(workspace, query):
     assert_problem(client_of(workspace).get(f"{BLOCKED}?{query}"), 422, query.partition("=")[0])
 
