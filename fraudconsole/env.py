@@ -183,4 +183,4 @@ class Environment:
 
 
 def _mail_into(folder: Path) -> dict[str, object]:
-    return {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend", "EMAIL_FILE_PATH": str(folder)}
+    return {"EMAIL_BACKEND": "fraudconsole.mail_files.EmailBackend", "EMAIL_FILE_PATH": str(folder)}
