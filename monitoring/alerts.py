@@ -25,6 +25,10 @@ SAME_AGAIN: Final = timedelta(minutes=10)
 """What comes back so soon is the same alert: whatever flickers is told of once."""
 KEPT: Final = timedelta(days=180)
 
+GRAVE: Final = (Alert.Kind.KEY_REFUSED, Alert.Kind.SYNC_STOPPED, Alert.Kind.UNGATED)
+"""Somebody may be getting through, or nothing of what is edited here reaches UponAI."""
+MINOR: Final = (Alert.Kind.OPEN_ENDS, Alert.Kind.NUMBER_FLAGGED)
+
 
 def watch(*, now: datetime) -> None:
     """Raises what began and resolves what is over, in every workspace. Doing it twice changes nothing."""
@@ -138,6 +142,16 @@ def only_open(rows: models.QuerySet[Alert]) -> models.QuerySet[Alert]:
 
 def only_closed(rows: models.QuerySet[Alert]) -> models.QuerySet[Alert]:
     return rows.exclude(resolved_at=None, seen_at=None)
+
+
+def by_gravity() -> models.Case:
+    """What to order by so that the gravest come first."""
+    return models.Case(
+        models.When(kind__in=GRAVE, then=0),
+        models.When(kind__in=MINOR, then=2),
+        default=1,
+        output_field=models.SmallIntegerField(),
+    )
 
 
 def open_count() -> int:

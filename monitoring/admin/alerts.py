@@ -25,13 +25,6 @@ from monitoring.models import Alert
 MOST_SHOWN: Final = 10
 LONGEST_LINE: Final = 64
 """What a narrow screen shows in two lines; the page of the alert has the rest."""
-_TONES: Final = {
-    Alert.Kind.KEY_REFUSED: "danger",
-    Alert.Kind.SYNC_STOPPED: "danger",
-    Alert.Kind.UNGATED: "danger",
-    Alert.Kind.OPEN_ENDS: "notice",
-    Alert.Kind.NUMBER_FLAGGED: "notice",
-}
 
 
 class LastingFilter(DropdownFilter):
@@ -55,8 +48,8 @@ class AlertAdmin(ConsoleAdmin):
     list_filter = (LastingFilter, ("kind", ChoicesRadioFilter))
     search_fields = ("sentence", "about")
     search_help_text = "Words of the alert"
-    # Those that last first; among the others the newest.
-    ordering = (F("resolved_at").desc(nulls_first=True), "-raised_at", "-pk")
+    # Those that last first, of them the gravest; among the others the newest.
+    ordering = (F("resolved_at").desc(nulls_first=True), alerts.by_gravity(), "-raised_at", "-pk")
     sortable_by = ()
     list_before_template = "policies/exception_list_before.html"
     empty_words = {
@@ -77,7 +70,8 @@ class AlertAdmin(ConsoleAdmin):
         return super().changelist_view(request, context | (extra_context or {}))
 
     def _above(self, request: HttpRequest) -> list[Sentence]:
-        rows = list(alerts.only_open(Alert.objects.all()).order_by("-raised_at", "-pk")[: MOST_SHOWN + 1])
+        rows = alerts.only_open(Alert.objects.all())
+        rows = list(rows.order_by(alerts.by_gravity(), "-raised_at", "-pk")[: MOST_SHOWN + 1])
         shown = [self._sentence(row, request) for row in rows[:MOST_SHOWN]]
         if not rows:
             lasting = Alert.objects.filter(resolved_at=None).count()
@@ -146,7 +140,7 @@ def _look(row: Alert) -> tuple[Action, ...]:
 
 
 def _tone(row: Alert) -> str:
-    return _TONES.get(Alert.Kind(row.kind), "warning")
+    return "danger" if row.kind in alerts.GRAVE else "notice" if row.kind in alerts.MINOR else "warning"
 
 
 def _ago(at: Any, now: Any) -> str:

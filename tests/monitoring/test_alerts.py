@@ -128,6 +128,8 @@ def test_reads_everything_that_somebody_should_know(workspace, now):
     assert "https://example.com/a:" in found[Kind.RELAY_FAILED].sentence
     assert "private key" in found[Kind.UNGATED].sentence
     assert "Kenya" in found[Kind.OPEN_ENDS].sentence
+    above = [line.tone for line in signed_in(workspace).get(reverse(LIST)).context["sentences"]]
+    assert above == ["danger"] * 3 + ["warning"] * 3 + ["notice"] * 2
 
 
 @pytest.mark.parametrize("count", [1, alert_conditions.MOST_SINGLE + 1])
