@@ -30,6 +30,7 @@ KNOWN_SECONDS: Final = 3.0
 RING_AT_MOST_EVERY_SECONDS: Final = 0.25
 
 STOPPED: Final = "Somebody stopped this relay."
+STOPPED_FOR_GOOD: Final = "This relay was stopped. Add its address again to pass on new events."
 OURSELVES: Final = "This is an address of this console. Enter where your own system takes in UponAI's events."
 THERE_ALREADY: Final = "Events are passed on to this address already."
 
@@ -73,7 +74,7 @@ def retry(*, relay: Relay, acting_user: Acting, now: datetime) -> int:
     """
     with taking_turns(relay.workspace_id):
         if Relay.objects.select_for_update().get(pk=relay.pk).stopped_at is not None:
-            raise ValidationError("This relay was stopped. Add its address again to pass on new events.")
+            raise ValidationError({"stopped_at": STOPPED_FOR_GOOD})
         undelivered = RelayDelivery.objects.filter(relay=relay).exclude(state=State.DELIVERED)
         # What is under way just now is left to whoever is at it.
         count = undelivered.filter(lease_token=None).update(state=State.WAITING, attempts=0, due_at=now)

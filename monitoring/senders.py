@@ -31,8 +31,12 @@ def declare(
     acting_user: Acting,
     now: datetime,
     expires_at: datetime | None = None,
-) -> KnownSender:
-    """Declares a sender, and marks what it has started so far. Declared again, it lasts as said now. Raises Refused."""
+) -> tuple[KnownSender, bool]:
+    """Declares a sender, and marks what it has started so far. Raises Refused.
+
+    Declared again, it is the same row with the reason, the end, the person and the time of now. Whether it is a new one
+    comes second.
+    """
     value, reason = value.strip(), reason.strip()
     problems = _problems(kind, value, reason, expires_at, now)
     if problems:
@@ -41,8 +45,9 @@ def declare(
     with taking_turns(workspace_id):
         row = KnownSender.objects.filter(kind=kind, value=value, removed_at=None).first()
         before = _facts(row) if row else None
-        row = row or KnownSender(workspace_id=workspace_id, kind=kind, value=value, declared_at=now)
-        row.reason, row.expires_at, row.declared_by = reason, expires_at, audit.label_of(acting_user)
+        row = row or KnownSender(workspace_id=workspace_id, kind=kind, value=value)
+        row.reason, row.expires_at = reason, expires_at
+        row.declared_by, row.declared_at = audit.label_of(acting_user), now
         row.save()
         gating.recognise(Call.objects.all(), now=now, senders=[row])
         audit.record(
@@ -55,7 +60,7 @@ def declare(
             after=_facts(row),
             reason=reason,
         )
-    return row
+    return row, before is None
 
 
 def remove(*, sender: KnownSender, acting_user: Acting, now: datetime) -> KnownSender:

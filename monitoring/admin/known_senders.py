@@ -68,7 +68,7 @@ class KnownSenderAdmin(ExceptionAdmin):
     def run_verb(self, request: HttpRequest, row: Any, form: Any, *, creating: bool) -> KnownSender:
         given, actor = form.cleaned_data, acting(request)
         ends = actor["now"] + timedelta(minutes=given["minutes"]) if given["minutes"] else None
-        return senders.declare(
+        sender, _ = senders.declare(
             workspace_id=request.workspace.pk,  # type: ignore[attr-defined]
             kind=given["kind"],
             value=given["value"],
@@ -76,6 +76,7 @@ class KnownSenderAdmin(ExceptionAdmin):
             expires_at=ends,
             **actor,
         )
+        return sender
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_remove = self.has_add_permission(request)

@@ -54,15 +54,18 @@ class KnownSenders(ListModelMixin, ApiViewSet):
             return rows
         return rows.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
 
-    @extend_schema(request=Declare, responses={201: KnownSenderSerializer})
+    @extend_schema(request=Declare, responses={201: KnownSenderSerializer, 200: KnownSenderSerializer})
     def create(self, request: Request) -> Response:
-        """Declares a sender. What it has started so far is marked as known, too."""
+        """Declares a sender. What it has started so far is marked as known, too.
+
+        201: a new one. 200: it was declared already, and has the reason and the end of now.
+        """
         given = Declare.checked(request.data)
         with refusals():
-            row = senders.declare(
+            row, is_new = senders.declare(
                 workspace_id=self.token.workspace_id, acting_user=self.token, now=timezone.now(), **given
             )
-        response = self.answer(row, status=201)
+        response = self.answer(row, status=201 if is_new else 200)
         response["Location"] = self.reverse_action("detail", kwargs={"pk": row.pk})
         return response
 

@@ -90,7 +90,10 @@ class RetriedSerializer(serializers.Serializer):
 
 
 class Relays(ListModelMixin, ApiViewSet):
-    """Addresses of yours that get UponAI's events as well, byte for byte."""
+    """Addresses of yours that get UponAI's events as well, byte for byte.
+
+    The list has those that are not stopped; `stopped=true` has the others, which tell what was not passed on.
+    """
 
     scope_resource = "relays"
     queryset = Relay.objects.all()
@@ -102,7 +105,9 @@ class Relays(ListModelMixin, ApiViewSet):
     cursor_ordering = ("-created_at", "-id")
 
     def get_queryset(self) -> Any:
-        return relays.with_figures()
+        rows = relays.with_figures()
+        everything = self.action != "list" or "stopped" in self.request.query_params
+        return rows if everything else rows.filter(stopped_at=None)
 
     @extend_schema(request=AddRelay, responses={201: RelaySerializer})
     def create(self, request: Request) -> Response:

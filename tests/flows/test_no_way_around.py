@@ -140,7 +140,7 @@ def test_marks_what_events_tell_of_at_once_and_a_declared_sender(gate, uponai, l
         ("gated", "", "webhook"),
     ]
 
-    sender = senders.declare(
+    sender, _ = senders.declare(
         workspace_id=gate.workspace.pk,
         kind="agent",
         value="agent_outbound",

@@ -323,9 +323,10 @@ def test_relays_by_rest(workspace, receiver, settings):
     assert (client.get(one).json()["waiting"], client.get(one).json()["last_error"]) == (1, "It answered 500.")
     assert client.post(f"{one}retry/").json() == {"events": 1}
     assert client.delete(one).status_code == 204
-    assert client.get(f"{address}?stopped=false").json()["results"] == []
+    assert client.get(address).json()["results"] == client.get(f"{address}?stopped=false").json()["results"] == []
+    assert [row["id"] for row in client.get(f"{address}?stopped=true").json()["results"]] == [made.json()["id"]]
     assert client.get(one).json()["given_up"] == 1
-    assert_problem(client.post(f"{one}retry/"), 422, "")
+    assert_problem(client.post(f"{one}retry/"), 422, "stopped_at")
 
 
 def test_an_address_is_shown_without_its_secrets():
