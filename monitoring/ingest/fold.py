@@ -37,8 +37,10 @@ _CHANNELS: Final = {
     "api_chat": Channel.CHAT,
     "sms_chat": Channel.SMS,
 }
-# When UponAI names no direction: visitors open browser calls and chats; SMS that came in have a decision of ours.
+# When UponAI names no direction: visitors open browser calls and chats; SMS that came in have a decision of ours; and a
+# call that nobody says came in must not pass for one that needs no gate.
 _LIKELY_DIRECTIONS: Final = {
+    Channel.PHONE_CALL: Direction.OUTBOUND,
     Channel.WEB_CALL: Direction.INBOUND,
     Channel.CHAT: Direction.INBOUND,
     Channel.SMS: Direction.OUTBOUND,
@@ -97,7 +99,7 @@ def read(name: str, details: Mapping[str, Any], *, received_at: datetime) -> Eve
     status = details.get("chat_status" if is_chat else "call_status")
     facts = {
         "channel": _text("channel", _CHANNELS.get(kind, kind) if isinstance(kind, str) else None),
-        "direction": _text("direction", details.get("direction")),
+        "direction": _direction(details.get("direction")),
         "agent": _text("agent", details.get("agent_id")),
         "status": _text("status", status) or ("ongoing" if RANKS[name] == 1 else "ended"),
         "disconnection_reason": _text("disconnection_reason", details.get("disconnection_reason")),
@@ -209,6 +211,10 @@ def _numbers(details: Mapping[str, Any], direction: str | None) -> dict[str, Any
 
 def _text(column: str, value: Any) -> str | None:
     return value[: _LENGTHS[column]].replace("\x00", "�") if isinstance(value, str) else None
+
+
+def _direction(value: Any) -> str | None:
+    return value if isinstance(value, str) and value in tuple(Direction) else None
 
 
 def _moment(value: Any) -> datetime | None:
