@@ -42,6 +42,7 @@ RECORD_FIELDS = [
 CHANNELS = ("phone_call", "sms", "web_call", "chat")
 MOST_DEVICES, LONGEST_DEVICE = 20, 200
 MOST_CALLS_PER_DAY = 1_000_000
+OLDEST_YEARS = 130
 
 
 def create_subject(*, workspace: Workspace, acting_user: Acting, now: datetime, **facts: Any) -> Subject:
@@ -146,6 +147,8 @@ def _fill_subject(row: Subject, facts: dict[str, Any], *, now: datetime) -> None
         problems["reference"] = [f"There is a subject with the reference “{row.reference}” already."]
     if row.date_of_birth and row.date_of_birth >= now.date():
         problems["date_of_birth"] = ["The date of birth must be in the past."]
+    elif row.date_of_birth and now.year - row.date_of_birth.year > OLDEST_YEARS:
+        problems["date_of_birth"] = [f"The date of birth is more than {OLDEST_YEARS} years ago: look at the year."]
     if not _are_devices(row.devices):
         problems["devices"] = [
             f"Devices are a list of up to {MOST_DEVICES} texts of at most {LONGEST_DEVICE} characters."

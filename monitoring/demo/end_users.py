@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.kyc import claims, evidence, records, review, rules
+from accounts.kyc import claims, evidence, privacy, records, review, rules
 from accounts.kyc.due import expire_due
 from accounts.models import KycRecord, Subject, User, Workspace
 from accounts.scoping import scoped
@@ -30,10 +30,16 @@ def end_users(workspace: Workspace, *, people: Mapping[str, User], now: datetime
     with scoped(workspace.pk):
         there = set(Subject.objects.values_list("reference", flat=True))
         for position, person in enumerate(cast.END_USERS):
-            if cast.reference_of(position) not in there:
+            name = cast.reference_of(position)
+            if name not in there and not (person[3] == State.ERASED and _is_one_erased()):
                 with transaction.atomic():
                     _end_user(workspace, position, person, people, now=now)
         expire_due(now=now)
+
+
+def _is_one_erased() -> bool:
+    """Who was erased has no reference any more to be found by."""
+    return Subject.objects.exclude(erased_at=None).exists()
 
 
 def _end_user(workspace: Workspace, position: int, person: Any, people: Mapping[str, User], *, now: datetime) -> None:
@@ -83,7 +89,7 @@ def _bring(record: KycRecord, state: State, people: Mapping[str, User], came_at:
     if state == State.WITHDRAWN:
         review.withdraw(**owner)
     elif state == State.ERASED:
-        review.mark_erased(**owner)
+        privacy.erase(subject=record.subject, reason="Asked to be forgotten.", acting_user=owner["acting_user"], now=at)
     elif state != State.SUBMITTED:
         _review(record, state, people, came_at + timedelta(hours=3))
 

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count, Sum
 
 from accounts import audit, workspaces
-from accounts.models import KycRecord, Membership, PublicKey, User, Workspace
+from accounts.models import KycRecord, Membership, PublicKey, Subject, User, Workspace
 from accounts.scoping import scoped, unscoped
 from monitoring.demo import cast, phone_numbers, today
 from monitoring.demo.seeding import CannotSeed, Size, seed
@@ -237,6 +237,9 @@ def test_people_can_sign_in_and_have_one_role_each(demo, settings):
 
 def test_records_stand_in_every_state_and_the_audit_trail_verifies(demo):
     assert set(KycRecord.objects.values_list("state", flat=True)) == set(KycRecord.State.values)
+    [erased] = Subject.objects.exclude(erased_at=None)
+    assert erased.reference == f"erased-{erased.pk}"
+    assert set(KycRecord.objects.filter(state="erased").values_list("subject", flat=True)) == {erased.pk}
     found = audit.verify(demo.pk)
     assert (found.problem, found.entries > 60) == ("", True)
 

@@ -1,5 +1,7 @@
 """Subjects and KYC records as people write them down."""
 
+from datetime import date
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -53,6 +55,8 @@ def test_a_subject_born_tomorrow_and_a_reference_used_twice_are_refused(in_works
         make_subject(in_workspace, now, date_of_birth=now.date())
 
     assert set(refusal.value.message_dict) == {"date_of_birth", "reference"}
+    with pytest.raises(ValidationError, match="more than 130 years ago"):
+        make_subject(in_workspace, now, reference="guest-2", date_of_birth=date(1800, 1, 1))
 
 
 def test_an_edit_is_audited_with_what_changed_alone(in_workspace, now):
