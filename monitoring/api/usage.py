@@ -128,10 +128,14 @@ class Usage(ApiView):
             raise Unprocessable.one("from", "invalid", "from must be before to.")
         longest = LONGEST_SPANS.get(time)
         if longest and end - start > longest:
-            raise Unprocessable.one("from", "too_long", f"By {time}, at most {longest.days} days can be asked for.")
+            raise Unprocessable.one("from", "too_long", f"By {time}, at most {_days(longest)} can be asked for.")
         if time == "minute" and start < timezone.now() - MINUTES_KEPT:
             raise Unprocessable.one("from", "too_long", "Minutes are kept for a day. Ask by hour.")
         return {"metric": metric, "by": by, "step": step, "from": start, "to": end}
+
+
+def _days(span: timedelta) -> str:
+    return "1 day" if span.days == 1 else f"{span.days:,} days"
 
 
 def _before(end: datetime, span: timedelta) -> datetime:
