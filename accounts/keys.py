@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts import audit, encryption, gate_rules
 from accounts.audit import Acting
@@ -29,6 +30,7 @@ __all__ = [
     "retire_public_keys",
     "revoke_public_key",
     "rotate_public_key",
+    "with_names",
 ]
 
 MARK = "pk_"
@@ -219,3 +221,9 @@ def _save(row: PublicKey, *, action: str, acting_user: Acting, now: datetime, se
 
 def _place(row: PublicKey) -> dict[str, Any]:
     return {"workspace_id": row.workspace_id, "model": "publickey", "row": row.pk, "field": "captcha_secret"}
+
+
+def with_names(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Rows that keep a public key's text, with the key's name as `key_name`; null where there is no such key."""
+    keys = PublicKey.objects.filter(workspace=OuterRef("workspace"), key=OuterRef("public_key"))
+    return rows.annotate(key_name=Subquery(keys.values("name")[:1]))

@@ -117,9 +117,14 @@ class WrittenNumber:
 
 
 class _HasSides(Protocol):
-    """A decision or a call; only a decision also keeps the other side as it was given, in `peer_text`."""
+    """A decision or a call.
+
+    Only a decision also keeps the other side as it was given, in `peer_text`, and only a call knows its `agent`. Rows
+    of `keys.with_names` have the name of their public key in `key_name`.
+    """
 
     direction: str
+    channel: str
     phone_number: str
     public_key: str
     peer: str
@@ -168,6 +173,12 @@ def channel(code: str) -> str:
     return CHANNELS.get(code, code.replace("_", " ").capitalize())  # type: ignore[call-overload]
 
 
+def attempt(direction_code: str, channel_code: str) -> str:
+    """ "Outbound phone call", "Inbound SMS"."""
+    what = channel(channel_code)
+    return f"{direction(direction_code)} {what if what.isupper() else what.lower()}".strip()
+
+
 def verdict(code: str) -> str:
     return VERDICTS.get(code, code.capitalize())  # type: ignore[call-overload]
 
@@ -194,11 +205,9 @@ def number_class(code: str) -> str:
     return code.replace("_", " ")
 
 
-def own_number(e164: str, *, public_key: str = "", href: str = "") -> WrittenNumber:
-    """Our side: the workspace's number, or the public key where no number takes part."""
-    if not e164:
-        return WrittenNumber(public_key or "Web page", e164=public_key, href=href)
-    return WrittenNumber(as_people_write(e164), e164=e164, href=href)
+def own_number(e164: str, *, href: str = "") -> WrittenNumber:
+    """Our side: the workspace's number."""
+    return WrittenNumber(as_people_write(e164) if e164 else "Number unknown", e164=e164, href=href)
 
 
 def peer(e164: str, text: str, country: str, *, href: str = "") -> WrittenNumber:
@@ -215,11 +224,27 @@ def peer(e164: str, text: str, country: str, *, href: str = "") -> WrittenNumber
 
 def sides(row: _HasSides, *, own_href: str = "") -> dict[str, WrittenNumber]:
     """Who called whom: `sender` and `receiver`, each as written."""
-    ours = own_number(row.phone_number, public_key=row.public_key, href=own_href)
-    theirs = peer(row.peer, getattr(row, "peer_text", ""), row.country)
+    given, key = getattr(row, "peer_text", ""), _key(row)
+    if row.channel in (Channel.WEB_CALL, Channel.CHAT) and not (row.peer or given):
+        # Where no number takes part somebody visits an agent, whichever way UponAI says that it went.
+        agent = WrittenNumber(getattr(row, "agent", "") or "Agent")
+        return {"sender": key or WrittenNumber("Visitor"), "receiver": _own(row, own_href) or agent}
+    ours = _own(row, own_href) or key or own_number("")
+    theirs = peer(row.peer, given or ("Number unknown" if row.channel == Channel.SMS else ""), row.country)
     if row.direction == Direction.INBOUND:
         return {"sender": theirs, "receiver": ours}
     return {"sender": ours, "receiver": theirs}
+
+
+def _own(row: _HasSides, href: str) -> WrittenNumber | None:
+    return own_number(row.phone_number, href=href) if row.phone_number else None
+
+
+def _key(row: _HasSides) -> WrittenNumber | None:
+    """The public key that it was started with, by its name where that was read as well."""
+    return (
+        WrittenNumber(getattr(row, "key_name", "") or row.public_key, e164=row.public_key) if row.public_key else None
+    )
 
 
 def as_people_write(e164: str) -> str:

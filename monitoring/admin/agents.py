@@ -27,8 +27,8 @@ WHAT_TO_DO = (
 class AgentSeenAdmin(ConsoleAdmin):
     empty_words = {
         "icon": "smart_toy",
-        "title": "No agent had a call yet",
-        "text": "Agents appear here by themselves with their first call, with when UponAI last told of it.",
+        "title": "UponAI told of no agent yet",
+        "text": "An agent appears here by itself with the first call or chat that UponAI names it for.",
     }
     list_display = ("agent", "state", "last_event", "last_call", "seen_only_in_list")
     list_display_links = None

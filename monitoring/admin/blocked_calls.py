@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from accounts import keys
 from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
 from monitoring.api.blocked_calls import as_by_rest
@@ -105,6 +106,9 @@ class BlockedCallAdmin(ExportedList):
     class Media:
         css = {"all": ["fraudconsole/dashboards.css"]}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BlockedCall]:
+        return keys.with_names(super().get_queryset(request))
+
     def export_chunk(self, rows: list[BlockedCall]) -> list[Facts]:
         return list(as_by_rest(rows))
 
@@ -161,7 +165,7 @@ class BlockedCallAdmin(ExportedList):
 
     @display(description="What")
     def what(self, row: BlockedCall) -> str:
-        return f"{words.direction(row.direction)} {words.channel(row.channel).lower()}"
+        return words.attempt(row.direction, row.channel)
 
     @display(description="Reason")
     def why(self, row: BlockedCall) -> str:

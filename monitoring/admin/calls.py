@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from accounts import keys
 from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
 from monitoring.api.calls import CallSerializer
@@ -53,6 +55,9 @@ class CallAdmin(ExportedList):
     class Media:
         css = {"all": ["fraudconsole/dashboards.css"]}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Call]:
+        return keys.with_names(super().get_queryset(request))
+
     def export_facts(self, call: Call) -> Facts:
         return AS_BY_REST.to_representation(call)
 
@@ -92,7 +97,7 @@ class CallAdmin(ExportedList):
 
     @display(description="What")
     def what(self, call: Call) -> str:
-        return f"{words.direction(call.direction)} {words.channel(call.channel).lower()}"
+        return words.attempt(call.direction, call.channel)
 
     @display(description="Outcome")
     def outcome(self, call: Call) -> str:

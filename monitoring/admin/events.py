@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 
 from accounts.admin.base import ConsoleAdmin, acting
+from accounts.admin.display import badge
 from accounts.components import Sentence
 from accounts.encryption import CannotOpen
 from monitoring.ingest import fold, inbox, redaction, replaying
@@ -26,6 +27,7 @@ from policies.admin.filters import CodeFilter, TimeRangeFilter
 
 State = WebhookEvent.State
 TONES: Mapping[str, str] = {State.DONE: "quiet", State.FAILED: "warning", State.DEAD: "danger"}
+BADGES: Mapping[str, str] = {State.DONE: "synced", State.FAILED: "drift", State.DEAD: "failed"}
 SAID: Mapping[str, str] = {
     State.RECEIVED: "It came in and is processed in a moment.",
     State.PROCESSING: "A worker is at it.",
@@ -60,7 +62,7 @@ class WebhookEventAdmin(ConsoleAdmin):
     sortable_by = ()
     list_filter_submit = True
     list_before_template = "monitoring/event_list_before.html"
-    list_display = ("when", "event", "call_reference", "badge", "attempts", "error")
+    list_display = ("when", "event", "call_reference", "how_far", "attempts", "error")
     list_display_links = ("when",)
     list_filter = (StateFilter, EventFilter, ("received_at", TimeRangeFilter))
     search_fields = ("call_reference",)
@@ -100,7 +102,8 @@ class WebhookEventAdmin(ConsoleAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"sentence": self._sentence(request)} | (extra_context or {}))
+        context = {"title": "Events", "sentence": self._sentence(request)}
+        return super().changelist_view(request, context | (extra_context or {}))
 
     def changeform_view(
         self,
@@ -167,12 +170,9 @@ class WebhookEventAdmin(ConsoleAdmin):
     def when(self, event: WebhookEvent) -> SafeString:
         return render_to_string("components/_time.html", {"at": event.received_at})
 
-    @display(
-        description="State",
-        label={State.DONE.label: "success", State.FAILED.label: "warning", State.DEAD.label: "danger"},
-    )
-    def badge(self, event: WebhookEvent) -> str:
-        return str(event.get_state_display())
+    @display(description="State")
+    def how_far(self, event: WebhookEvent) -> SafeString:
+        return badge(event.get_state_display(), BADGES.get(event.state, "pending"))
 
 
 def _events(count: int) -> str:

@@ -89,7 +89,7 @@ def _blocked_call(decision: Decision) -> BlockedCall:
     sides = words.sides(decision)
     return BlockedCall(
         at=decision.at,
-        what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
+        what=words.attempt(decision.direction, decision.channel),
         sender=sides["sender"],
         receiver=sides["receiver"],
         reason=words.reason(decision.reason),

@@ -70,7 +70,7 @@ def blocked_call_page(row: BlockedCall) -> BlockedCallPage:
         sentence=Sentence("danger", sentence(row, None)),
         sender=sides["sender"],
         receiver=sides["receiver"],
-        what=f"{words.direction(row.direction)} {words.channel(row.channel).lower()}",
+        what=words.attempt(row.direction, row.channel),
         source=SOURCES[BlockedCall.Source(row.source)],
         reason=words.reason(row.reason),
         number_class=words.number_class(row.number_class),

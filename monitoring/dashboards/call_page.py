@@ -71,7 +71,7 @@ def call_page(call: Call) -> CallPage:
     return CallPage(
         sender=sides["sender"],
         receiver=sides["receiver"],
-        what=f"{words.direction(call.direction)} {words.channel(call.channel).lower()}",
+        what=words.attempt(call.direction, call.channel),
         number_class=words.number_class(call.number_class),
         outcome=_outcome(call),
         length=_length(call.duration_ms),

@@ -97,7 +97,7 @@ def _tried(decision: Decision) -> Tried:
     sides = words.sides(decision)
     return Tried(
         at=decision.at,
-        what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
+        what=words.attempt(decision.direction, decision.channel),
         to=sides["receiver"] if decision.direction == "outbound" else sides["sender"],
         verdict=decision.verdict,
         reason=words.reason(decision.reason) if decision.reason else "",

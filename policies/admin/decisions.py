@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -15,6 +16,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from accounts import keys
 from accounts.admin.base import acting, is_htmx
 from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
@@ -75,6 +77,9 @@ class DecisionAdmin(ExportedList):
         if request.GET.get("would_be__exact"):
             return "Observed only"
         return "Decisions"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
+        return keys.with_names(super().get_queryset(request))
 
     def export_facts(self, decision: Decision) -> Facts:
         return AS_BY_REST.to_representation(decision)
@@ -148,7 +153,7 @@ class DecisionAdmin(ExportedList):
 
     @display(description="What")
     def what(self, decision: Decision) -> str:
-        return f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}"
+        return words.attempt(decision.direction, decision.channel)
 
     @display(description="Reason")
     def why(self, decision: Decision) -> str:

@@ -66,7 +66,7 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
         observed=bool(decision.would_be),
         sentence=_sentence(decision),
         **words.sides(decision, own_href=number_href),
-        what=f"{words.direction(decision.direction)} {words.channel(decision.channel).lower()}",
+        what=words.attempt(decision.direction, decision.channel),
         number_class=words.number_class(decision.number_class),
         public_key=decision.public_key,
         ip=decision.ip or "",

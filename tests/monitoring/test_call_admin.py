@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
+from accounts.models import PublicKey
 from accounts.roles import Role
 from tests import factories
 from tests.monitoring.dashboards.rows import NOW, make_call, make_decision
@@ -51,6 +52,27 @@ def test_the_list_is_filtered(viewer, name, value):
     )
 
     assert shown(viewer.get(reverse(LIST), {name: value})) == ["wanted"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "way", "what"),
+    [
+        ({"direction": "outbound", "channel": "sms"}, "unknown → unknown", "SMS"),
+        ({"channel": "web_call", "agent": "agent_7"}, "Visitor → agent_7", "web call"),
+        ({"direction": "outbound", "channel": "chat"}, "Visitor → Agent", "chat"),
+        ({"channel": "web_call", "public_key": "pk_1"}, "Web page → Agent", "web call"),
+        ({"direction": "outbound", "channel": "chat", "public_key": "pk_2"}, "pk_2 → Agent", "chat"),
+    ],
+)
+def test_says_who_talked_with_whom_where_there_is_no_number(viewer, in_workspace, facts, way, what):
+    PublicKey.objects.create(name="Web page", key="pk_1", kind="uponai", channels=["web_call"])
+    make_call(NOW, **facts, phone_number="", peer="")
+
+    html = viewer.get(reverse(LIST)).content.decode()
+
+    sides = re.findall(r'fc-phone__number">(?:Number )?([^<]+)<', html)
+    assert " → ".join(sides) == way
+    assert f"bound {what}<" in html
 
 
 def test_a_call_has_a_page_with_its_length_cost_and_decision(viewer, in_workspace):

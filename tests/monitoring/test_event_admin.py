@@ -64,6 +64,15 @@ def test_says_what_was_given_up_and_processes_it_again(client, workspace, event)
     assert kept(workspace)[0].state == "received"
 
 
+def test_lists_events_under_the_name_and_in_the_words_of_the_menu(client, workspace, event):
+    process(workspace)
+
+    html = signed_in(client, workspace, Role.VIEWER).get(reverse(LIST)).content.decode()
+
+    assert "Webhook" not in html
+    assert 'fc-state-synced" data-tip="">Done</span>' in html
+
+
 def test_processes_chosen_rows_again(client, workspace, event):
     process(workspace)
     owner = signed_in(client, workspace, Role.OWNER)

@@ -30,7 +30,8 @@ def _ungated(workspace, reference, **facts):
 
 def _declare(workspace, kind, value="", **more):
     given = {"reason": "ours", "acting_user": None, "now": moment()} | more
-    return senders.declare(workspace_id=workspace.pk, kind=kind, value=value, **given)
+    row, _ = senders.declare(workspace_id=workspace.pk, kind=kind, value=value, **given)
+    return row
 
 
 def _gating(workspace):
@@ -103,6 +104,9 @@ def test_declares_and_removes_by_rest_within_one_workspace(workspace):
 
     assert made.status_code == 201
     assert made.json().items() >= {"kind": "agent", "value": "agent_1", "expires_at": None}.items()
+    again = client.post(SENDERS, {"kind": "agent", "value": " agent_1", "reason": "the dialler of ours"})
+    assert (again.status_code, again.json()["id"]) == (200, made.json()["id"])
+    assert again.json()["declared_at"] > made.json()["declared_at"]
     assert [row["id"] for row in client.get(SENDERS).json()["results"]] == [made.json()["id"]]
     assert other.get(SENDERS).json()["results"] == []
     assert other.delete(made["Location"]).status_code == 404
@@ -180,7 +184,7 @@ def test_declares_and_removes_by_the_page(workspace):
 def test_names_the_agents_whose_events_are_missing(workspace):
     client = signed_in(workspace, Role.ANALYST)
     address = reverse("admin:monitoring_agentseen_changelist")
-    assert "No agent had a call yet" in client.get(address).content.decode()
+    assert "UponAI told of no agent yet" in client.get(address).content.decode()
     with scoped(workspace.pk):
         now = moment()
         AgentSeen.objects.create(workspace=workspace, agent="agent_fine", last_event_at=now, last_call_at=now)
