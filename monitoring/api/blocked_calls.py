@@ -14,11 +14,13 @@ from rest_framework.response import Response
 
 from accounts.api.inputs import CountryCode, PhoneNumberText, filter_set, one_of, period
 from accounts.api.views import ApiViewSet
-from monitoring.dashboards.blocked_call_page import BY_THE_GATE, decisions_of, sentence
+from monitoring.dashboards.blocked_call_page import decisions_of, sentence
 from monitoring.models import BlockedCall
 from policies.api.decisions import DecisionSerializer, ReasonField
 from policies.engine.names import Channel, Direction, NumberClass, Reason, VerdictKind
 from policies.uponai import refusals
+
+BY_UPONAI = (BlockedCall.Source.REFUSED, BlockedCall.Source.NOT_CONNECTED)
 
 
 class UponaiReasonField(serializers.CharField):
@@ -70,7 +72,7 @@ class BlockedCallSerializer(DecisionSerializer):
         decision = self.context["decisions"].get(row.decision_id)
         known = super().to_representation(decision) if decision is not None else _without_decision(row)
         known.pop("would_be", None)
-        by_uponai = row.source not in BY_THE_GATE
+        by_uponai = row.source in BY_UPONAI
         reason = refusals.SAME_AS.get(row.reason) if by_uponai else row.reason
         listed = {
             "source": row.source,
