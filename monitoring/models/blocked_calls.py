@@ -16,6 +16,7 @@ class BlockedCall(WorkspaceModel):
     class Source(models.TextChoices):
         GATE = "gate", "Refused at the gate"
         INBOUND = "inbound", "Rejected by our answer to UponAI"
+        TRANSFER = "transfer", "A running call, transferred to where it may not go"
         REFUSED = "refused", "Refused by UponAI when it was to be started"
         NOT_CONNECTED = "not_connected", "Not connected, for a reason that means a block"
 

@@ -10,7 +10,8 @@ from accounts.scoping import WorkspaceModel
 class UsageBucket(WorkspaceModel):
     """The count of one hour for one combination of facts. Written by `ingest.rollups` alone.
 
-    Outcome `blocked` counts decisions, with their reason; outcome `connected` and `not_connected` count calls.
+    Outcome `blocked` counts what is in the list of blocked calls, with its reason; outcome `connected` and
+    `not_connected` count calls. What UponAI started and a network then blocked is both.
     """
 
     class Outcome(models.TextChoices):
@@ -98,11 +99,16 @@ class MinuteBucket(WorkspaceModel):
 
 
 class PartyBucket(WorkspaceModel):
-    """The count of one hour for one of our numbers, one public key, or one number of the other side.
+    """The count of one hour, or of one day of UTC, for one of our numbers, one public key, or one number of the other
+    side.
 
     Of the other sides only the busiest of each hour are kept, see `ingest.parties`, so sums over them are lower
     bounds. Written by `ingest.parties` alone.
     """
+
+    class Step(models.TextChoices):
+        HOUR = "hour", "Hour"
+        DAY = "day", "Day"
 
     class Kind(models.TextChoices):
         PHONE_NUMBER = "phone_number", "Our number"
@@ -110,7 +116,8 @@ class PartyBucket(WorkspaceModel):
         PEER = "peer", "The other side"
 
     id = models.BigAutoField(primary_key=True)
-    hour = models.DateTimeField(help_text="When the hour began.")
+    step = models.CharField(max_length=4, choices=Step.choices, default=Step.HOUR)
+    hour = models.DateTimeField(help_text="When the hour, or the day, began.")
     kind = models.CharField(max_length=12, choices=Kind.choices)
     value = models.CharField(max_length=120)
     country = models.CharField(max_length=3, blank=True, help_text="Of the other side.")
@@ -121,11 +128,13 @@ class PartyBucket(WorkspaceModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["workspace", "hour", "kind", "value", "outcome"], name="party_bucket_once")
+            models.UniqueConstraint(
+                fields=["workspace", "step", "hour", "kind", "value", "outcome"], name="party_bucket_once"
+            )
         ]
 
     def __str__(self) -> str:
-        return f"{self.hour:%Y-%m-%d %H}h {self.kind} {self.value} {self.outcome}: {self.calls}"
+        return f"{self.step} {self.hour:%Y-%m-%d %H}h {self.kind} {self.value} {self.outcome}: {self.calls}"
 
 
 class ConcurrencySample(WorkspaceModel):
@@ -150,7 +159,7 @@ class ConcurrencySample(WorkspaceModel):
 class RollupProgress(WorkspaceModel):
     """Up to which rows the rollups of a workspace have counted."""
 
-    decisions_until = models.BigIntegerField(default=0, help_text="The highest Decision.id seen.")
+    usage_blocked_until = models.BigIntegerField(default=0, help_text="The highest BlockedCall.id in UsageBucket.")
     calls_until = models.DateTimeField(null=True, help_text="The newest Call.changed_at seen.")
 
     blocked_until = models.BigIntegerField(default=0, help_text="The highest Decision.id in the list of blocked calls.")
