@@ -23,7 +23,8 @@ OUT_OF_ORDER = NOT_SYNCED | Q(missing_since__isnull=False) | Q(flagged_since__is
 # Ours, whatever it looks like at UponAI: an older request of ours was carried out late, or one was not at all.
 _LATE = Q(state=State.DRIFT, due_at__isnull=False) & (Q(unsure_since__isnull=False) | Q(error=LATE))
 _NOT_DONE = Q(state=State.DRIFT, due_at__isnull=False, unsure_since=None, error=SAID_YES)
-_FOREIGN = Q(state=State.DRIFT) & ~_LATE & ~_NOT_DONE
+FOREIGN = Q(state=State.DRIFT) & ~_LATE & ~_NOT_DONE
+"""Changed at UponAI by somebody else."""
 _WAITING = Q(state__in=[State.PENDING, State.UNKNOWN])
 _COUNTS: dict[str, Any] = {state.value: Count("pk", filter=Q(state=state)) for state in State} | {
     "total": Count("pk"),
@@ -37,8 +38,8 @@ _COUNTS: dict[str, Any] = {state.value: Count("pk", filter=Q(state=state)) for s
     # What UponAI does not list any more is counted as missing alone.
     "refused": Count("pk", filter=Q(state=State.FAILED, phone_number__missing_since__isnull=True)),
     "given_up": Count("pk", filter=GIVEN_UP),
-    "drift_since": Min("drift_since", filter=_FOREIGN),
-    "foreign": Count("pk", filter=_FOREIGN),
+    "drift_since": Min("drift_since", filter=FOREIGN),
+    "foreign": Count("pk", filter=FOREIGN),
     "late": Count("pk", filter=_LATE),
     "not_done": Count("pk", filter=_NOT_DONE),
 }
