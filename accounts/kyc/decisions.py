@@ -155,6 +155,7 @@ def _decide(record: KycRecord, decision: _Decision, acting_user: Acting, now: da
             "rejection": decision.rejection,
             "second_needed": bool(reasons),
             "second_reasons": reasons,
+            "is_reversal": "reversal" in reasons,
             "screening": screening.of(row),
         }
         ends = _ends(row, decision.final, now) if is_final else {}

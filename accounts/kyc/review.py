@@ -251,7 +251,8 @@ def tick(*, record: KycRecord, item: str, done: bool, acting_user: Acting, now: 
 
 
 def _hand_in(row: KycRecord, step: Move, *, is_reversal: bool = False) -> None:
-    row.is_reversal = is_reversal
+    # What was suspended stays so until it is approved, also when it was rejected in between.
+    row.is_reversal = is_reversal or (row.is_reversal and row.state not in (State.APPROVED, State.EXPIRED))
     effects.carry_out(
         row,
         step,
