@@ -126,7 +126,8 @@ def _ask(open_: Open, wanted: Wanted, *, acting_user: Acting, now: datetime) -> 
         reason=wanted.reason,
     )
     directions = (open_.direction,) if open_.direction else tuple(name.value for name in Direction)
-    found = widening.of_countries(countries_let_through(open_), about=what, directions=directions)
+    prefix = open_.value if open_.scope in (Hold.Scope.PREFIX, Hold.Scope.PEER) else ""
+    found = widening.of_countries(countries_let_through(open_), about=what, directions=directions, prefix=prefix)
     widening.require(wish, found, acting_user=acting_user, now=now)
 
 

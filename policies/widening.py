@@ -154,10 +154,13 @@ def between(
     return [one for one in found.values() if one is not None]
 
 
-def of_countries(codes: Iterable[str], *, about: str, directions: Iterable[str]) -> list[Widening]:
-    """What lets these countries through whatever the rules say, in each of `directions`."""
+def of_countries(codes: Iterable[str], *, about: str, directions: Iterable[str], prefix: str = "") -> list[Widening]:
+    """What lets these countries through whatever the rules say, in each of `directions`; of them only what begins
+    with `prefix`, where one is given."""
     home, every = _home_country(), tuple(codes)
-    return [engine.of_countries(every, about=about, direction=name, home_country=home) for name in directions]
+    return [
+        engine.of_countries(every, about=about, direction=name, home_country=home, prefix=prefix) for name in directions
+    ]
 
 
 def _home_country() -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from accounts.countries import CODES, SANCTIONED_SET, ExposureTier, exposure_tier
 from policies.engine import defaults
 from policies.engine.names import Direction, NumberClass, RuleAction
+from policies.engine.prefix_classes import classes_of
 from policies.engine.prefixes import countries_of
 from policies.engine.rules import DirectionRules
 
@@ -68,12 +69,18 @@ def tier_of(code: str | None, home_country: str) -> str:
     return (ExposureTier.NORMAL if code is not None and code == home_country else exposure_tier(code)).value
 
 
-def of_countries(codes: Iterable[str], *, about: str, direction: str, home_country: str) -> Widening:
-    """What lets these countries through, whatever rules say; none of them for numbers that no country has."""
+def of_countries(codes: Iterable[str], *, about: str, direction: str, home_country: str, prefix: str = "") -> Widening:
+    """What lets these countries through, whatever rules say; none of them for numbers that no country has.
+
+    `prefix`: where it is only the numbers that begin so, and of every kind.
+    """
     allowed = sorted(set(codes) - SANCTIONED_SET)
     tiers = {code: tier_of(code, home_country) for code in allowed}
-    others = () if allowed else (Other("numbers of no country", tier_of(None, home_country)),)
-    return Widening(about, direction, tiers, others, after=tuple(allowed))
+    costly = _costly(prefix, _NOTHING, direction)
+    others = [Other(_in_words(costly), ExposureTier.DENIED_BY_DEFAULT.value)] if costly else []
+    if not allowed:
+        others.append(Other("numbers of no country", tier_of(None, home_country)))
+    return Widening(about, direction, tiers, tuple(others), after=tuple(allowed))
 
 
 def between(
@@ -128,7 +135,7 @@ def _classes(old: DirectionRules, new: DirectionRules, direction: str, home_coun
         if _weaker(_class_action(new, number_class, direction), _class_action(old, number_class, direction)):
             costly = platform.get(number_class) == RuleAction.BLOCK
             tier = ExposureTier.DENIED_BY_DEFAULT.value if costly else _reached(new, home_country)
-            found.append(Other(f"{number_class.replace('_', ' ')} numbers", tier))
+            found.append(Other(_in_words([number_class]), tier))
     return found
 
 
@@ -149,8 +156,26 @@ def _prefixes(old: DirectionRules, new: DirectionRules, direction: str, home_cou
         unblocked = was == RuleAction.BLOCK and is_now != RuleAction.BLOCK
         tier = _tier_of_prefix(prefix, new, home_country)
         if tier and (unblocked or (lets and (was is None or _weaker(is_now, was)))):
-            found.append(Other(f"numbers that begin with {prefix}", tier))
+            costly = _costly(prefix, old, direction)
+            kinds = f", among them {_in_words(costly)}" if costly else ""
+            tier = ExposureTier.DENIED_BY_DEFAULT.value if costly else tier
+            found.append(Other(f"numbers that begin with {prefix}{kinds}", tier))
     return found
+
+
+def _costly(prefix: str, before: DirectionRules, direction: str) -> list[NumberClass]:
+    """The kinds of numbers behind a prefix that the platform blocks, and that nobody had let through before."""
+    platform = defaults.CLASS_RULES[Direction(direction)]
+    return [
+        number_class
+        for number_class in sorted(classes_of(prefix))
+        if platform.get(number_class) == RuleAction.BLOCK
+        and _class_action(before, number_class, direction) == RuleAction.BLOCK
+    ]
+
+
+def _in_words(number_classes: Iterable[NumberClass]) -> str:
+    return f"{' and '.join(one.replace('_', ' ') for one in number_classes)} numbers"
 
 
 def _prefix_action(rules: DirectionRules, prefix: str, direction: str) -> RuleAction | None:

@@ -184,6 +184,26 @@ def test_every_verb_that_opens_something_asks(careful, now):
     assert policy("Wide").is_default
 
 
+@pytest.mark.parametrize("prefix", ["+1900", "+19002345678"])
+def test_costly_numbers_at_home_are_opened_by_no_prefix_or_number_without_asking(careful, now, prefix):
+    anna = make_member(careful)
+    who = {"acting_user": anna, "now": now}
+    allowing = {"prefix_rules": [{"prefix": prefix, "action": "allow"}]}
+    scope = "peer" if len(prefix) > 8 else "prefix"
+    end = {"expires_at": now + timedelta(hours=1), "reason": "A test", "workspace_id": careful.pk}
+
+    rule = asked(actions.edit_country_policy, policy=policy(), outbound=allowing, **who)
+    opened = asked(opens.open_temporarily, scope=scope, value=prefix, direction="outbound", **end, **who)
+
+    assert "premium rate numbers" in str(rule.difference)
+    assert "premium rate numbers" in str(opened.difference)
+    usual = {"prefix_rules": [{"prefix": "+1415555", "action": "allow"}]}
+    actions.edit_country_policy(policy=policy(), outbound=usual, **who)
+    opens.open_temporarily(scope="prefix", value="+1415555", direction="outbound", **end, **who)
+    calling_here = {**end, "direction": "inbound"}
+    opens.open_temporarily(scope=scope, value=prefix, **calling_here, **who)
+
+
 def test_another_home_country_asks_for_all_of_the_settings_it_came_with(careful, now):
     anna, ben = make_member(careful), make_member(careful)
     wanted = {"home_country": "NG", "name": "Lagos", "agent_minute_price": Decimal("0.25")}
