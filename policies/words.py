@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import phonenumbers
 
 from accounts.countries import flag, name_of
-from policies.engine.declared import left_by
+from policies.engine.declared import left_by, volume_used_up
 from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, VerdictKind
 from policies.engine.sentences import LIMIT_WORDS, sentence_for
 from policies.uponai.refusals import WORDS as UPONAI_REASONS
@@ -153,6 +153,7 @@ def sentence(decision: _HasVerdict) -> str:
             e164=decision.peer or None,
             number_class=NumberClass(decision.number_class or "unknown"),
             undeclared=undeclared_by(getattr(decision, "trace", ())),
+            volume=_volume_used_up(getattr(decision, "trace", ())),
         )
     except ValueError:
         return f"{verdict(decision.verdict)}: {reason(decision.reason).lower()}."
@@ -160,8 +161,16 @@ def sentence(decision: _HasVerdict) -> str:
 
 def undeclared_by(trace: Any) -> str:
     """Which use a stored decision's subject had not declared; empty where they had, or where none was asked for."""
-    lines = [line for line in trace if isinstance(line, dict)] if isinstance(trace, list | tuple) else []
-    return left_by(line.get("value") for line in lines if line.get("check") == Check.KYC)
+    return left_by(line.get("value") for line in _lines(trace) if line.get("check") == Check.KYC)
+
+
+def _volume_used_up(trace: Any) -> str:
+    failed = [line for line in _lines(trace) if (line.get("check"), line.get("outcome")) == (Check.LIMITS, "fail")]
+    return volume_used_up((line.get("value"), line.get("threshold")) for line in failed)
+
+
+def _lines(trace: Any) -> list[dict[str, Any]]:
+    return [line for line in trace if isinstance(line, dict)] if isinstance(trace, list | tuple) else []
 
 
 def reason(code: str) -> str:

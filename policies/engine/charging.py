@@ -196,7 +196,9 @@ def _declared_volume(bill: _Bill, question: Question, subject: str) -> None:
     calls = calls_per_day(question.covering, question.at_ms) if question.approvals else None
     if calls is not None:
         key, measure = f"declared:{subject[:200]}", MEASURES[LimitName.SUBJECT]
-        bill.charges.append(Charge(LimitName.SUBJECT, measure, key, _a_day(calls), enforced=bill.enforced))
+        declared = max(one.calls_per_day or 0 for one in question.covering)
+        charge = Charge(LimitName.SUBJECT, measure, key, _a_day(calls), enforced=bill.enforced, declared=declared)
+        bill.charges.append(charge)
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,9 @@ RAMP: Final = (0.2, 0.5)
 NOT_DECLARED: Final = "not declared: "
 """What the trace's line of `kyc` begins with where an approved subject leaves the use that was declared."""
 
+DECLARED_VOLUME: Final = "declared volume"
+"""What the trace's line of `limits` calls the declared calls per day, where they are the tightest of all limits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -90,3 +93,9 @@ def left_by(kyc_values: Iterable[Any]) -> str:
 def calls_per_day(approvals: Sequence[Approval], at_ms: int | None) -> int | None:
     """The most that one of them is good for; None where none of them names a number."""
     return max((calls for one in approvals if (calls := one.calls_on_day_of(at_ms)) is not None), default=None)
+
+
+def volume_used_up(lines: Iterable[tuple[Any, Any]]) -> str:
+    """The declared volume that a trace's failed lines of `limits` (value and threshold) tell of; empty where none."""
+    found = (threshold for value, threshold in lines if str(value).startswith(f"{DECLARED_VOLUME}: "))
+    return str(next(found, ""))

@@ -7,7 +7,7 @@ Pure data. A charge is one counter that an attempt looks at and, if it is let th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -91,7 +91,7 @@ class Charge:
     `key`: whose counter, unique within the workspace and the name. `amount`: what it costs: 1, or micro-dollars; 0 only
     looks. `member`: the value among which different ones are counted. `only_new`: counts only while the destination is
     not known to the workspace. `enforced`: false where the limit is observed. `guards`: exceeding it guards instead of
-    blocking.
+    blocking. `declared`: all of a subject's declared volume, of which `limit` is what counts now; 0 for other charges.
     """
 
     name: LimitName
@@ -103,11 +103,13 @@ class Charge:
     only_new: bool = False
     enforced: bool = True
     guards: bool = False
+    declared: int = field(default=0, compare=False)
 
     def as_list(self) -> list[Any]:
         """For JSON: what a row or the live store keeps of it."""
         limit = self.limit
         flags = f"{'n' * self.only_new}{'o' * (not self.enforced)}{'g' * self.guards}"
+        flags += f"d{self.declared}" if self.declared else ""
         return [self.name, self.key, limit.limit, limit.window_seconds, self.amount, self.member, flags]
 
     @classmethod
@@ -123,6 +125,7 @@ class Charge:
             only_new="n" in flags,
             enforced="o" not in flags,
             guards="g" in flags,
+            declared=int(flags.partition("d")[2] or 0),
         )
 
 

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Final
 
 from accounts.countries import name_of
-from policies.engine.declared import left_by
+from policies.engine.declared import left_by, volume_used_up
 from policies.engine.limits import LimitName
 from policies.engine.names import Channel, Check, Direction, NumberClass, Reason, VerdictKind
 from policies.engine.numbers import calling_prefix
-from policies.engine.types import Verdict
+from policies.engine.types import TraceOutcome, Verdict
 
 CLASS_WORDS: Final = MappingProxyType(
     {
@@ -114,6 +114,11 @@ def sentence(verdict: Verdict) -> str:
         e164=verdict.peer.e164,
         number_class=verdict.peer.number_class,
         undeclared=left_by(line.value for line in verdict.trace if line.check is Check.KYC),
+        volume=volume_used_up(
+            (line.value, line.threshold)
+            for line in verdict.trace
+            if line.check is Check.LIMITS and line.outcome is TraceOutcome.FAIL
+        ),
     )
 
 
@@ -126,14 +131,18 @@ def sentence_for(
     e164: str | None = None,
     number_class: NumberClass = NumberClass.UNKNOWN,
     undeclared: str = "",
+    volume: str = "",
 ) -> str:
-    """The same from the parts that a stored decision keeps. `undeclared`: the use that was not, by its trace."""
+    """The same from the parts that a stored decision keeps. `undeclared`: the use that was not, by its trace;
+    `volume`: the declared one that is used up, by its trace."""
     if reason is None:
         return "Allowed."
     if reason == Reason.WITHHELD_NUMBER and verdict == VerdictKind.GUARD:
         return "Guarded: the number is withheld."
     if reason == Reason.KYC_REQUIRED and undeclared:
         return f"{_VERDICT_WORDS[verdict]}: {undeclared} were not declared for this end user."
+    if reason == Reason.RATE_LIMITED and volume:
+        return f"{_VERDICT_WORDS[verdict]}: the volume declared for this end user, {volume}, is used up."
     said = _PLAIN.get(reason) or _about_peer(reason, direction, _place(country, e164), country, number_class)
     return f"{_VERDICT_WORDS[verdict]}: {said}"
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from policies.engine import counterfactuals
 from policies.engine.charging import CAPS
 from policies.engine.counterfactuals import Counterfactual, length_of
+from policies.engine.declared import DECLARED_VOLUME
 from policies.engine.limits import MICRO, Charge, Measure, Usage
 from policies.engine.types import Check, CheckResult, Reason, TraceOutcome, VerdictKind
 
@@ -110,14 +111,15 @@ def _is_held_back(charge: Charge, usage: Usage) -> bool:
 
 
 def _told(open_check: Pending, charge: Charge, usage: Usage) -> str:
-    told = f"{charge.name}: {_amount(charge, usage.used)}"
+    told = f"{DECLARED_VOLUME if charge.declared else charge.name}: {_amount(charge, usage.used)}"
     if charge.measure == Measure.MONEY:
         told += f" and {_dollars(charge.amount)} for this one"
     return f"{told}; {open_check.note}" if open_check.note else told
 
 
 def _shown_limit(charge: Charge) -> str:
-    return _amount(charge, _size(charge))
+    grows = f", growing to {charge.declared}" if charge.declared > charge.limit.limit else ""
+    return _amount(charge, _size(charge)) + grows
 
 
 def _amount(charge: Charge, used: float) -> str:

@@ -9,7 +9,7 @@ from accounts.kyc import records, review
 from accounts.kyc.states import State
 from accounts.models import KycRecord
 from accounts.scoping import scoped
-from policies import tasks
+from policies import tasks, words
 from policies.gate import recorder, snapshots
 from policies.models import Decision
 from tests.accounts.kyc import cases
@@ -89,7 +89,12 @@ def test_counts_what_was_declared_for_a_day_and_lets_a_fresh_approval_ramp_up(ga
     answers = [_call(gate) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [201, 201, 429]
-    assert answers[2].json()["code"] == "rate_limited"
+    refused = answers[2].json()
+    assert refused["code"] == "rate_limited"
+    assert refused["message"] == "Blocked: the volume declared for this end user, 2 in 1 day, growing to 4, is used up."
+    recorder.drain(now=moment())
+    with scoped(gate.workspace.pk):
+        assert words.sentence(Decision.objects.get(reason="rate_limited")) == refused["message"]
 
 
 def test_what_was_declared_last_holds(gate, uponai):
