@@ -34,24 +34,27 @@ def forget_due(*, now: datetime) -> int:
     total = 0
     for erasure in due:
         try:
-            reference = privacy.former_reference(erasure)
+            references = privacy.former_references(erasure)
         except encryption.CannotOpen as problem:
             logger.error("What subject %s was called cannot be read (%s).", erasure.subject_id, problem)
             continue
-        total += _forget(erasure.workspace_id, reference, privacy.tombstone(erasure.subject_id))
+        tombstone = privacy.tombstone(erasure.subject_id)
+        total += sum(_forget(erasure.workspace_id, reference, tombstone) for reference in references)
         if erasure.erased_at <= now - STRAGGLERS:
-            privacy.forget_reference(erasure=erasure)
+            privacy.forget_references(erasure=erasure)
     return total
 
 
 def _forget(workspace_id: int, reference: str, tombstone: str) -> int:
     """In small transactions: somebody may have tried a lot, and nobody is to wait for it."""
+    until = privacy.called_so_since(workspace_id=workspace_id, reference=reference)
+    earlier = {} if until is None else {"at__lt": until}
     count = 0
     for model, change in ((Decision, _without), (Dial, _uncharged)):
         while True:
             with scoped(workspace_id), transaction.atomic():
                 # The column of attempts is shorter than what a subject may be called elsewhere.
-                rows = list(model.objects.filter(subject=reference[:120]).order_by("pk")[:AT_ONCE])
+                rows = list(model.objects.filter(subject=reference[:120], **earlier).order_by("pk")[:AT_ONCE])
                 columns = [column for row in rows for column in change(row, reference, tombstone)]
                 if rows:
                     model.objects.bulk_update(rows, ["subject", *dict.fromkeys(columns)])

@@ -174,7 +174,8 @@ def erase(*, subject: Subject, reason: str, acting_user: Acting, now: datetime) 
 def _erase_subject(row: Subject, now: datetime) -> None:
     key = encryption.derived_key(row.workspace_id, "erasures")
     digest = hmac.new(key, row.reference.encode(), hashlib.sha256).hexdigest()
-    sealed = encryption.seal(**_place(row.workspace_id, row.pk), secret=row.reference)
+    called = orjson.dumps([*_former_references(row), row.reference]).decode()
+    sealed = encryption.seal(**_place(row.workspace_id, row.pk), secret=called)
     facts = {"reference_digest": digest, "reference_sealed": sealed, "erased_at": now}
     Erasure.objects.get_or_create(subject_id=row.pk, defaults=facts)
     row.name, row.reference = "Erased", tombstone(row.pk)
@@ -184,17 +185,45 @@ def _erase_subject(row: Subject, now: datetime) -> None:
     SubjectTrait.objects.filter(subject=row).delete()
 
 
+def _former_references(row: Subject) -> list[str]:
+    """What the subject was called before, by the audit log, whose details of it are about to be erased."""
+    edits = AuditEntry.objects.filter(
+        object_type=Subject._meta.label_lower, object_id=str(row.pk), action="subject.edit"
+    ).order_by("sequence")
+    before = [(entry.detail or {}).get("before") or {} for entry in edits]
+    former = dict.fromkeys(facts["reference"] for facts in before if facts.get("reference"))
+    return [reference for reference in former if reference != row.reference]
+
+
 def tombstone(subject_id: int) -> str:
     """What an erased subject is called wherever they were named."""
     return f"erased-{subject_id}"
 
 
-def former_reference(erasure: Erasure) -> str:
-    """What the subject was called, for those who still have to forget it. Raises CannotOpen."""
-    return encryption.unseal(**_place(erasure.workspace_id, erasure.subject_id), sealed=erasure.reference_sealed)
+def former_references(erasure: Erasure) -> list[str]:
+    """All that the subject was ever called, for those who still have to forget it. Raises CannotOpen."""
+    place = _place(erasure.workspace_id, erasure.subject_id)
+    called: list[str] = orjson.loads(encryption.unseal(**place, sealed=erasure.reference_sealed))
+    return called
 
 
-def forget_reference(*, erasure: Erasure) -> None:
+def called_so_since(*, workspace_id: int, reference: str) -> datetime | None:
+    """Since when another subject is called so, whose attempts are not to be forgotten; None where none is."""
+    with scoped(workspace_id):
+        holder = Subject.objects.filter(reference=reference, erased_at=None).first()
+        if holder is None:
+            return None
+        edits = AuditEntry.objects.filter(
+            object_type=Subject._meta.label_lower,
+            object_id=str(holder.pk),
+            action="subject.edit",
+            detail__after__reference=reference,
+        )
+        taken_at: datetime | None = edits.aggregate(at=Max("at"))["at"]
+        return taken_at or holder.created_at
+
+
+def forget_references(*, erasure: Erasure) -> None:
     """Nobody names the subject any more."""
     with scoped(erasure.workspace_id):
         Erasure.objects.filter(pk=erasure.pk).update(reference_sealed="")

@@ -6,8 +6,8 @@ import pytest
 from django.core.serializers import serialize
 
 from accounts import audit
-from accounts.kyc import privacy
-from accounts.models import Erasure
+from accounts.kyc import privacy, records
+from accounts.models import AuditEntry, Erasure
 from accounts.scoping import scoped
 from policies import erasures, tasks
 from policies.gate import recorder
@@ -54,6 +54,33 @@ def test_an_erased_subject_is_named_by_no_attempt(gate, uponai):
         assert Decision.objects.filter(subject=tombstone).count() == 2
         assert Dial.objects.filter(subject=tombstone).count() == 1
         assert Decision.objects.filter(subject="wilhelmina-77").count() == 2
+    assert audit.verify(gate.workspace.pk).problem == ""
+
+
+def test_what_the_subject_was_called_before_is_forgotten_too_and_not_who_is_called_so_now(gate):
+    now = moment() - timedelta(days=2)
+    with scoped(gate.workspace.pk):
+        subject = cases.draft(gate.workspace, now, subject={"reference": "maiden-7"}).subject
+        attempts = [
+            {"direction": "outbound", "verdict": "allow", "subject": name} for name in ("maiden-7", "married-7")
+        ]
+        for facts in attempts:
+            Decision.objects.create(at=now, **facts)
+        for name in ("married-7", "divorced-7"):
+            records.edit_subject(subject=subject, reference=name, acting_user=None, now=now + timedelta(hours=1))
+        cases.draft(gate.workspace, now + timedelta(hours=2), subject={"reference": "maiden-7"})
+        Decision.objects.create(at=now + timedelta(hours=3), **attempts[0])
+        privacy.erase(subject=subject, reason="asked for", acting_user=None, now=moment())
+
+        assert erasures.forget_due(now=moment()) == 2
+        tombstone = privacy.tombstone(subject.pk)
+        assert list(Decision.objects.order_by("at", "pk").values_list("subject", flat=True)) == [
+            *[tombstone] * 2,
+            "maiden-7",
+        ]
+        assert "married" not in _everything(gate.workspace)
+        log = serialize("json", AuditEntry.objects.filter(object_type="accounts.subject", object_id=subject.pk))
+        assert "maiden" not in log
     assert audit.verify(gate.workspace.pk).problem == ""
 
 
