@@ -24,7 +24,7 @@ from accounts.kyc.machine_readable import Reading, read
 from accounts.kyc.rendering import MEDIA_TYPES, NotRendered, Page, Rendition
 from accounts.kyc.states import State
 from accounts.kyc.transitions import Conflict, locked
-from accounts.models import KycDocument, KycRecord
+from accounts.models import KycDocument, KycRecord, ProviderResult
 from accounts.scoping import scoped
 from accounts.workspaces import taking_turns
 
@@ -71,6 +71,14 @@ def missing(record: KycRecord) -> list[Asked]:
     """What the record's level asks for and nobody handed in."""
     kinds = set(KycDocument.objects.filter(record=record, state="clean").values_list("kind", flat=True))
     return [asked for asked in ASKED_FOR[record.level] if not kinds & set(asked.kinds)]
+
+
+def shows_identity(record: KycRecord) -> bool:
+    """Whether there is anything to tell by who the person is, on the record or on the one that it renews."""
+    held = [pk for pk in (record.pk, record.renews_id) if pk is not None]
+    papers = KycDocument.objects.filter(record__in=held, state=KycDocument.State.CLEAN, kind__in=IDENTITY)
+    results = ProviderResult.objects.filter(record__in=held, kind=ProviderResult.Kind.IDENTITY)
+    return papers.exists() or results.exists()
 
 
 def accept(

@@ -11,7 +11,7 @@ from django.db.models import Max
 
 from accounts import audit
 from accounts.audit import Acting
-from accounts.kyc import effects, four_eyes, people, rules, screening
+from accounts.kyc import documents, effects, four_eyes, people, rules, screening
 from accounts.kyc.claims import require_hold
 from accounts.kyc.decisions import approve, confirm, refuse_proposal, reject
 from accounts.kyc.states import UNDECIDED, InformationReason, State, SuspendReason
@@ -42,16 +42,23 @@ IN_HAND = tuple(state for state in UNDER_WAY if state != State.DRAFT)
 WAS_APPROVED = (State.APPROVED, State.SUSPENDED, State.EXPIRED)
 """The states of a record that was approved at some time."""
 LEFT_DECLARED_USE = "left_declared_use"
+FROM_LEVEL = KycRecord.Level.VERIFIED
+NOTHING_TO_LOOK_AT = (
+    "A record of level {level} is handed in with a document that tells who the person is (passport, identity card, "
+    "driving licence or residence permit), or with an identity provider's result. Add one first."
+)
 
 
 def submit(*, record: KycRecord, acting_user: Acting, now: datetime, by_subject: bool = False) -> KycRecord:
-    """Hands a record in. Raises Conflict."""
+    """Hands a record in. Raises Conflict, ValidationError."""
     with taking_turns(record.workspace_id):
         row = locked(record)
         actor = people.identity(acting_user, subject=row.subject if by_subject else None)
         require_state(row, State.DRAFT, State.REJECTED, State.EXPIRED)
         if row.rejection == KycRecord.Rejection.FINAL:
             raise Conflict(f"{standing(row)} It was rejected for good: only a reviewer can open it again.")
+        if row.level >= FROM_LEVEL and not documents.shows_identity(row):
+            raise ValidationError({"documents": NOTHING_TO_LOOK_AT.format(level=row.level)})
         _hand_in(row, Move("submit", State.SUBMITTED, actor, acting_user, now))
         return row
 

@@ -85,6 +85,20 @@ def call_as_the_subject(demo: Demo, key: str, to_number: str = PEER) -> tuple[in
         return refusal.code, json.loads(refusal.read())
 
 
+def hand_in_a_paper(demo: Demo, record: int, file: FilePayload) -> None:
+    """As the customer's systems do: multipart/form-data."""
+    kind = b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nidentity_card\r\n'
+    head = f'--cut\r\nContent-Disposition: form-data; name="file"; filename="{file["name"]}"\r\n\r\n'.encode()
+    request = urllib.request.Request(
+        f"{demo.url}/api/v1/kyc-records/{record}/documents/",
+        method="POST",
+        data=kind + head + file["buffer"] + b"\r\n--cut--\r\n",
+        headers={"Authorization": f"Bearer {demo.token}", "Content-Type": "multipart/form-data; boundary=cut"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert response.status == 201
+
+
 @pytest.fixture(scope="module")
 def key(demo: Demo) -> str:
     wanted = {
@@ -117,6 +131,7 @@ def case(demo: Demo) -> str:
     )
     use = {"declared_countries": ["US"], "declared_calls_per_day": 20, "declared_purpose": "Books journeys"}
     record = demo.api("kyc-records/", "POST", {"subject": REFERENCE, "level": 3} | use)
+    hand_in_a_paper(demo, record["id"], paper("card.jpg", "IDENTITY CARD"))
     handed_in = demo.api(f"kyc-records/{record['id']}/submit/", "POST", {})
     assert handed_in["state"] == "submitted", handed_in
     return f"{QUEUE}{record['id']}/change/"

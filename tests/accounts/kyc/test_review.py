@@ -9,7 +9,15 @@ from django.db import IntegrityError, connection, transaction
 from accounts import members, workspaces
 from accounts.kyc import claims, evidence, records, review
 from accounts.kyc.transitions import Conflict, NotEntitled
-from accounts.models import AuditEntry, KycRecord, KycTransition, Membership, Workspace
+from accounts.models import (
+    AuditEntry,
+    KycDocument,
+    KycRecord,
+    KycTransition,
+    Membership,
+    ProviderResult,
+    Workspace,
+)
 from accounts.roles import Role
 from tests import factories
 from tests.accounts.kyc import cases
@@ -149,6 +157,27 @@ def test_a_final_rejection_is_reversed_by_two_people_alone(in_workspace, now):
     with pytest.raises(NotEntitled):
         cases.confirm(case, now)  # who reopened it
     assert cases.confirm(case, now, acting_user=cases.second_reviewer(in_workspace)).state == "approved"
+
+
+def test_a_record_with_nothing_that_tells_who_it_is_does_not_wait_in_the_queue(in_workspace, now):
+    record = cases.draft(in_workspace, now, level=2)
+    ProviderResult.objects.update(kind="name_screening", list_version="2026-11")
+
+    with pytest.raises(ValidationError, match="passport, identity card"):
+        review.submit(record=record, acting_user=None, now=now)
+
+    passport = KycDocument.objects.create(record=record, kind="passport", state="quarantined")
+    with pytest.raises(ValidationError):
+        review.submit(record=record, acting_user=None, now=now)
+    KycDocument.objects.filter(pk=passport.pk).update(state="clean")
+    assert review.submit(record=record, acting_user=None, now=now).state == "submitted"
+
+
+def test_a_renewal_rests_on_what_it_renews(in_workspace, now):
+    case = cases.approved(in_workspace, now, level=2)
+    renewal = review.renewal_of(case.record, because="reverification", acting_user=None, now=now)
+
+    assert review.submit(record=renewal, acting_user=None, now=now).state == "submitted"
 
 
 def test_a_rejection_that_allows_it_is_submitted_again(in_workspace, now):
