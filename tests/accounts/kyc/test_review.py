@@ -7,8 +7,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from accounts import members, workspaces
-from accounts.kyc import claims, evidence, records, review
-from accounts.kyc.transitions import Conflict, NotEntitled
+from accounts.kyc import claims, evidence, records, review, transitions
+from accounts.kyc.states import LEGAL, State
+from accounts.kyc.transitions import Conflict, Move, NotEntitled
 from accounts.models import (
     AuditEntry,
     KycDocument,
@@ -359,6 +360,17 @@ def test_a_rejection_names_its_reasons(in_workspace, now, given):
 
     with pytest.raises(ValidationError):
         cases.reject(case, now, **given)
+
+
+def test_a_move_that_the_table_does_not_name_is_refused_in_words(in_workspace, now):
+    record = cases.draft(in_workspace, now)
+    for state in set(State) - set(LEGAL[State.DRAFT]):
+        with pytest.raises(Conflict, match="is draft"), transaction.atomic():
+            transitions.move(transitions.locked(record), Move("cheat", state, "console", None, now))
+
+    review.mark_erased(record=record, acting_user=None, now=now)
+    with pytest.raises(Conflict, match="is erased"):
+        review.mark_erased(record=record, acting_user=None, now=now)
 
 
 # --- What the database refuses, whoever asks ------------------------------------------------------

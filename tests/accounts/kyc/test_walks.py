@@ -28,6 +28,9 @@ WALKS = 20_000 if os.environ.get("NIGHTLY") else 1_000
 ON_POSTGRESQL = 0.1
 """Of them: the same walks say the same there, at several times the cost."""
 STEPS = 11
+PEOPLE_AT_ONCE = 4
+WALKS_AT_ONCE = 40
+"""One walk in so many is done by several people at once."""
 WALKS_OF_A_COMPANY = 50
 ENTITLED = ("owner", "kyc_reviewer", "second_reviewer")
 FACTS = (
@@ -192,6 +195,40 @@ def walk(company, moment):
     for _ in range(STEPS):
         moment += random.choice([timedelta(seconds=5), timedelta(minutes=20), timedelta(days=5)])
         step(company, record, moment)
+
+
+@pytest.mark.timeout(900 if WALKS == 1_000 else 18_000)
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one writer in at a time: see the walks above")
+def test_walks_of_reviewers_who_work_on_the_same_cases_at_once_never_cheat(now):
+    """Each of them picks any case at every step, so that most steps meet somebody else's."""
+    random.seed(7)
+    company, faults = Company(now), []
+    with scoped(company.workspace.pk):
+        cases_ = [cases.draft(company.workspace, now, **random.choice(FACTS)) for _ in range(WALKS // WALKS_AT_ONCE)]
+
+    def work():
+        try:
+            with scoped(company.workspace.pk):
+                for number in range(STEPS * len(cases_) // PEOPLE_AT_ONCE):
+                    step(company, random.choice(cases_), now + timedelta(minutes=number))
+        except BaseException as fault:
+            faults.append(fault)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(PEOPLE_AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert faults == []
+    with scoped(company.workspace.pk):
+        for record in cases_:
+            check(record)
+        reached = set(KycTransition.objects.values_list("to_state", flat=True))
+    assert {"approved", "rejected", "proposed_approve"} <= reached
 
 
 @pytest.mark.django_db(transaction=True)
