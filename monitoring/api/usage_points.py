@@ -11,6 +11,7 @@ from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from rest_framework import serializers
 
+from monitoring.ingest import parties
 from monitoring.models import MinuteBucket, PartyBucket, UsageBucket
 
 TIMES: Final = ("minute", "hour", "day")
@@ -64,7 +65,8 @@ def _rows(by: str, step: str, start: datetime, end: datetime) -> tuple[QuerySet[
         return MinuteBucket.objects.filter(minute__gte=start, minute__lt=end), "minute"
     span = {"hour__gte": start, "hour__lt": end}
     if by in PARTIES:
-        return PartyBucket.objects.filter(kind=PARTIES[by], **span), "hour"
+        inside = Q(step=PartyBucket.Step.HOUR, **span) if step else parties.within(start, end)
+        return PartyBucket.objects.filter(inside, kind=PARTIES[by]), "hour"
     return UsageBucket.objects.filter(**span), "hour"
 
 

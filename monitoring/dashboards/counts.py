@@ -102,11 +102,14 @@ def by_country(period: Period, *, then: datetime | None = None) -> list[CountryT
     inside = Q(hour__gte=start, hour__lt=end)
     rows = UsageBucket.objects.filter(hour__gte=min(start, then or start), hour__lt=max(end, (then or start) + HOUR))
     sums = rows.order_by().values_list("country", "outcome")
-    sums = sums.annotate(
-        inside=Sum("calls", filter=inside, default=0),
-        cents=Sum("cost_cents", filter=inside, default=0),
-        then=Sum("calls", filter=Q(hour=then), default=0) if then else Value(0),
-    )
+    if then is None:
+        sums = sums.annotate(Sum("calls"), Sum("cost_cents"), then=Value(0))
+    else:
+        sums = sums.annotate(
+            inside=Sum("calls", filter=inside, default=0),
+            cents=Sum("cost_cents", filter=inside, default=0),
+            then=Sum("calls", filter=Q(hour=then), default=0),
+        )
     totals: dict[str, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     for country, outcome, calls, cents, calls_then in sums:
         name = "blocked" if outcome == _BLOCKED else "calls"

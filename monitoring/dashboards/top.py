@@ -16,6 +16,7 @@ from accounts.models import PublicKey
 from monitoring.dashboards import drawing, links
 from monitoring.dashboards.counts import CountryTotal
 from monitoring.dashboards.period import Period
+from monitoring.ingest import parties
 from monitoring.models import PartyBucket, UsageBucket
 from policies import words
 
@@ -91,8 +92,7 @@ def top(period: Period, countries: Iterable[CountryTotal], rank: Rank, **asked: 
 def _parties(period: Period, rank: Rank) -> Mapping[str, Sequence[Party]]:
     start, end = period.whole_hours
     blocked = Q(outcome=UsageBucket.Outcome.BLOCKED)
-    # Only what it is ordered by is read: of a month, all of it would be half a million rows.
-    rows = PartyBucket.objects.filter(blocked if rank == Rank.BLOCKED else ~blocked, hour__gte=start, hour__lt=end)
+    rows = PartyBucket.objects.filter(parties.within(start, end), blocked if rank == Rank.BLOCKED else ~blocked)
     names = PublicKey.objects.filter(workspace=OuterRef("workspace"), key=OuterRef("value")).values("name")[:1]
     named = Case(When(kind=_Kind.PUBLIC_KEY, then=Subquery(names)), default=Value(""))
     rows = rows.order_by().annotate(name=named).values("kind", "value", "name")
@@ -139,8 +139,8 @@ def _behind(period: Period, rank: Rank) -> Callable[..., str]:
     return lambda **codes: which(start=start, end=end, zone=period.zone, **codes)
 
 
-def _list(title: str, parties: Iterable[Party], rank: Rank, note: str = "") -> TopList:
-    ranked = sorted((one for one in parties if one.amount), key=lambda one: (-one.amount, one.name))[:SHOWN]
+def _list(title: str, found: Iterable[Party], rank: Rank, note: str = "") -> TopList:
+    ranked = sorted((one for one in found if one.amount), key=lambda one: (-one.amount, one.name))[:SHOWN]
     most = ranked[0].amount if ranked else 1
     lines = tuple(Line(one, _write(one.amount, rank), round(100 * one.amount / most)) for one in ranked)
     return TopList(title, lines, note)

@@ -21,7 +21,7 @@ from accounts.models import Workspace
 from accounts.scoping import scoped
 from monitoring.demo import traffic
 from monitoring.demo.traffic import Business, Planned
-from monitoring.ingest import parties, rollups
+from monitoring.ingest import blocked_calls, parties, rollups
 from monitoring.ingest.gating import concerns
 from monitoring.models import Call
 from policies.engine.decide import decide
@@ -148,6 +148,7 @@ def _write_day(workspace: Workspace, past: Past, planned: list[Planned], *, now:
         Decision.objects.bulk_create(decisions, batch_size=BATCH, ignore_conflicts=True)
         Call.objects.bulk_create(calls, batch_size=BATCH, ignore_conflicts=True)
         span = {"start": planned[0].at, "end": _next_hour(planned[-1].at)}
+        blocked_calls.rebuild(workspace_id=workspace.pk, now=now, **span)
         rollups.rebuild(workspace_id=workspace.pk, now=now, **span)
         parties.rebuild(workspace_id=workspace.pk, **span)
     return Written(len(calls), len(decisions))

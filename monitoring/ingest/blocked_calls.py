@@ -5,7 +5,7 @@ Each source is followed by its own progress, and an attempt that several of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,6 +18,7 @@ from monitoring.ingest import parties, rollups
 from monitoring.models import BlockedCall, Call, RollupProgress
 from policies.engine.names import Direction, VerdictKind
 from policies.engine.numbers import understand
+from policies.gate import transfers
 from policies.models import Decision, Dial
 from policies.uponai import refusals
 
@@ -27,13 +28,14 @@ OVERLAP: Final = timedelta(seconds=30)
 BATCH: Final = 500
 
 _Source = BlockedCall.Source
-_OF_VERDICTS: Final = (_Source.GATE, _Source.INBOUND)
+_OF_VERDICTS: Final = (_Source.GATE, _Source.INBOUND, _Source.TRANSFER)
 _OF_DIALS: Final = (_Source.REFUSED,)
 _OF_CALLS: Final = (_Source.NOT_CONNECTED,)
 _FACTS: Final = (
     *("at", "direction", "channel", "reason", "said", "phone_number", "peer", "country", "number_class"),
     *("public_key", "decision_id", "call_reference"),
 )
+_HEAVY: Final = ("trace", "counterfactuals", "reasons", "flags")
 _LONGEST_SAID: Final = 200
 _LONGEST_NUMBER: Final = 64
 _MOMENT: Final = timedelta(microseconds=1)
@@ -60,6 +62,33 @@ def follow(*, workspace_id: int, now: datetime) -> int:
         return sum(_follow(workspace_id, read, now) for read in (_decisions, _dials, _calls))
 
 
+def rebuild(*, workspace_id: int, start: datetime, end: datetime, now: datetime) -> int:
+    """Lists what was blocked from `start` to before `end` and is not listed yet. Progress stays where it is."""
+    with scoped(workspace_id):
+        RollupProgress.objects.get_or_create(workspace_id=workspace_id)
+        decisions = Decision.objects.filter(verdict=VerdictKind.BLOCK.value, at__gte=start, at__lt=end)
+        dials = Dial.objects.filter(at__gte=start, at__lt=end).defer("charges", "answer")
+        calls = Call.objects.filter(started_at__gte=start, started_at__lt=end)
+        calls = calls.filter(disconnection_reason__in=refusals.BY_DISCONNECTION_REASON)
+        found = (
+            [_of_decision(row) for row in decisions.order_by("id").defer(*_HEAVY)],
+            [listed for row in dials.order_by("id") if (listed := _of_dial(row))],
+            [_of_call(row) for row in calls.order_by("id")],
+        )
+        return sum(_list_some(workspace_id, some, now) for rows in found for some in _batches(rows))
+
+
+def _batches(rows: list[BlockedCall]) -> Iterator[list[BlockedCall]]:
+    for position in range(0, len(rows), BATCH):
+        yield rows[position : position + BATCH]
+
+
+def _list_some(workspace_id: int, rows: list[BlockedCall], now: datetime) -> int:
+    with transaction.atomic():
+        RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
+        return _write(rows, now)
+
+
 def _has_news() -> bool:
     """Reads without a transaction: on SQLite even a reading one would keep writers out."""
     decisions = Decision.objects.filter(id__gt=OuterRef("blocked_until"))
@@ -77,7 +106,7 @@ def _follow(workspace_id: int, read: _Read, now: datetime) -> int:
         with transaction.atomic():
             progress = RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
             step = read(progress, after, now)
-            listed += _write(step.rows)
+            listed += _write(step.rows, now)
             if any(getattr(progress, column) != value for column, value in step.progress.items()):
                 RollupProgress.objects.filter(pk=progress.pk).update(**step.progress)
         if step.goes_on_after is None:
@@ -93,7 +122,7 @@ def _decisions(progress: RollupProgress, after: int | None, now: datetime) -> St
     # How far to go first, then the rows: one that arrives in between is new again next time.
     settled = rows.filter(recorded_at__lte=now - OVERLAP).aggregate(until=Max("id"))["until"] or progress.blocked_until
     blocked = rows.filter(verdict=VerdictKind.BLOCK.value, id__gt=after or 0).order_by("id")
-    batch = list(blocked.defer("trace", "counterfactuals", "reasons", "flags")[:BATCH])
+    batch = list(blocked.defer(*_HEAVY)[:BATCH])
     goes_on = batch[-1].pk if len(batch) == BATCH else None
     until = min(settled, goes_on) if goes_on else settled
     return Step([_of_decision(row) for row in batch], {"blocked_until": max(until, progress.blocked_until)}, goes_on)
@@ -134,9 +163,8 @@ def _calls(progress: RollupProgress, after: tuple[datetime, int] | None, now: da
 
 
 def _of_decision(row: Decision) -> BlockedCall:
-    by_uponai = row.direction == Direction.INBOUND and not row.credential
     return BlockedCall(
-        source=_Source.INBOUND if by_uponai else _Source.GATE,
+        source=_source_of(row),
         reference=str(row.decision_id),
         at=row.at,
         direction=row.direction,
@@ -150,6 +178,13 @@ def _of_decision(row: Decision) -> BlockedCall:
         decision_id=row.decision_id,
         call_reference=row.call_reference,
     )
+
+
+def _source_of(row: Decision) -> BlockedCall.Source:
+    if row.credential == transfers.CREDENTIAL:
+        return _Source.TRANSFER
+    by_uponai = row.direction == Direction.INBOUND and not row.credential
+    return _Source.INBOUND if by_uponai else _Source.GATE
 
 
 def _of_dial(row: Dial) -> BlockedCall | None:
@@ -197,7 +232,7 @@ def _of_call(row: Call) -> BlockedCall:
 # --- Once each -------------------------------------------------------------------------------------
 
 
-def _write(rows: Sequence[BlockedCall]) -> int:
+def _write(rows: Sequence[BlockedCall], now: datetime) -> int:
     """Inserts what is not listed yet; a call that UponAI told more of since is put right."""
     if not rows:
         return 0
@@ -205,7 +240,7 @@ def _write(rows: Sequence[BlockedCall]) -> int:
     fresh = [row for row in rows if row.reference not in references and row.decision_id not in decisions]
     BlockedCall.objects.bulk_create(fresh, ignore_conflicts=True)
     known = {row.reference: row for row in rows if row.source == _Source.NOT_CONNECTED and row.reference in references}
-    _correct(known)
+    _correct(known, now)
     return len(fresh)
 
 
@@ -227,7 +262,7 @@ def _references(sources: Sequence[str], references: Sequence[str]) -> models.Que
     return rows.values_list("reference", flat=True)
 
 
-def _correct(told: dict[str, BlockedCall]) -> None:
+def _correct(told: dict[str, BlockedCall], now: datetime) -> None:
     listed = BlockedCall.objects.filter(source=_Source.NOT_CONNECTED, reference__in=list(told))
     changed, hours = [], set()
     for row in listed:
@@ -238,6 +273,8 @@ def _correct(told: dict[str, BlockedCall]) -> None:
                 setattr(row, column, value)
             changed.append(row)
     BlockedCall.objects.bulk_update(changed, _FACTS)
-    # Parties are counted along the ids of new rows, and would not see that one became another.
+    # Both count along the ids of new rows, and would not see that one became another.
     for hour in sorted(hours):
-        parties.rebuild(workspace_id=current_workspace_id(), start=hour, end=hour + rollups.HOUR)
+        span = {"workspace_id": current_workspace_id(), "start": hour, "end": hour + rollups.HOUR}
+        rollups.rebuild(**span, now=now)
+        parties.rebuild(**span)

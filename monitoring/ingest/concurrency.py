@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import models
-from django.db.models.functions import Coalesce, TruncDay, TruncHour, TruncMinute
+from django.db.models.functions import Coalesce, TruncDay
 
 from accounts.jobs import slot_of
 from accounts.models import UponaiKey
 from accounts.scoping import current_workspace_id, scoped, unscoped
+from monitoring.ingest.rollups import Hour, Minute
 from monitoring.models import Call, ConcurrencySample
 from policies import bells
 from policies.engine.types import Channel
@@ -27,7 +28,7 @@ KEPT: Final = timedelta(days=30)
 LONGEST_CALL: Final = timedelta(hours=2, minutes=5)
 """UponAI ends every call after two hours at most; one that seems to run longer has lost its end."""
 MOST: Final = 2**31 - 1
-STEPS: Final = {"minute": TruncMinute, "hour": TruncHour, "day": TruncDay}
+STEPS: Final = {"minute": Minute, "hour": Hour, "day": TruncDay}
 
 Clock = Callable[[], datetime]
 
@@ -109,10 +110,13 @@ def now(moment: datetime) -> Running:
 
 
 def series(start: datetime, end: datetime, *, step: str = "hour", zone: ZoneInfo | None = None) -> list[Point]:
-    """The most that ran at once in each step; steps without a sample are left out. Needs the workspace's scope."""
+    """The most that ran at once in each step; steps without a sample are left out. Needs the workspace's scope.
+
+    `zone`: whose days they are. Minutes and hours are those of UTC.
+    """
     rows = ConcurrencySample.objects.filter(workspace_id=current_workspace_id(), at__gte=start, at__lt=end)
     found = (
-        rows.annotate(step=STEPS[step]("at", tzinfo=zone))
+        rows.annotate(step=STEPS[step]("at", tzinfo=zone if step == "day" else UTC))
         .order_by()
         .values("step")
         .annotate(

@@ -1,6 +1,7 @@
-"""Who called and was called, by the hour: our numbers, public keys, and the busiest of the other side.
+"""Who called and was called, by the hour and by the day: our numbers, public keys, and the busiest of the other side.
 
-The only writer of PartyBucket. As in `rollups`, an hour that new rows touch is counted again as a whole.
+The only writer of PartyBucket. As in `rollups`, an hour that new rows touch is counted again as a whole, and its day is
+added up again from its hours.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ from typing import Any, Final
 
 from django.db import models, transaction
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, Sum, Value, When
-from django.db.models.functions import TruncHour
 
 from accounts.scoping import scoped
+from monitoring.ingest.rollups import Hour
 from monitoring.models import BlockedCall, Call, PartyBucket, RollupProgress, UsageBucket
 
-HOUR: Final = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # Calls become visible when their transaction commits, not in the order of their times; see `rollups`.
 OVERLAP: Final = timedelta(seconds=30)
 HOURS_AT_ONCE: Final = 24
 BATCH: Final = 1000
 PEERS_KEPT: Final = 100
-"""Of each hour, the busiest that were blocked, and as many of those that were not."""
+"""Of each hour and each day, the busiest that were blocked, and as many of those that were not."""
 
-Kind = PartyBucket.Kind
+Kind, Step = PartyBucket.Kind, PartyBucket.Step
 Outcome = UsageBucket.Outcome
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CAME_ABOUT: Final = Q(status__in=("ongoing", "ended")) | Q(duration_ms__gt=0)
 _COLUMNS: Final = {Kind.PHONE_NUMBER: "phone_number", Kind.PUBLIC_KEY: "public_key", Kind.PEER: "peer"}
 
@@ -49,13 +51,22 @@ def top(kind: PartyBucket.Kind, *, start: datetime, end: datetime, outcome: str 
 
     Of the other side these are lower bounds: only the busiest of each hour are kept.
     """
-    rows = PartyBucket.objects.filter(kind=kind, hour__gte=_hour(start), hour__lt=end).order_by()
+    rows = PartyBucket.objects.filter(within(_hour(start), end), kind=kind).order_by()
     rows = rows.filter(outcome=outcome) if outcome else rows.exclude(outcome=Outcome.BLOCKED)
     sums = rows.values("value").annotate(
         of_country=Max("country"), total=Sum("calls"), length=Sum("seconds"), cents=Sum("cost_cents")
     )
     busiest = sums.order_by("-total", "value")[:limit]
     return [Party(row["value"], row["of_country"], row["total"], row["length"], row["cents"]) for row in busiest]
+
+
+def within(start: datetime, end: datetime) -> Q:
+    """The buckets that make up a span: by the day where it has whole days of UTC, by the hour at its edges."""
+    first, last = -(-(start - _EPOCH) // DAY) * DAY + _EPOCH, _day(end)
+    if first >= last:
+        return Q(step=Step.HOUR, hour__gte=start, hour__lt=end)
+    edges = Q(hour__gte=start, hour__lt=first) | Q(hour__gte=last, hour__lt=end)
+    return Q(step=Step.DAY, hour__gte=first, hour__lt=last) | Q(edges, step=Step.HOUR)
 
 
 def count(*, workspace_id: int, now: datetime) -> int:
@@ -105,7 +116,7 @@ def _news(progress: RollupProgress, *, now: datetime) -> tuple[list[datetime], d
 
 
 def _hours_of(rows: models.QuerySet, moment: str) -> Iterator[datetime]:
-    hours = rows.annotate(hour=TruncHour(moment, tzinfo=UTC)).order_by().values_list("hour", flat=True)
+    hours = rows.annotate(hour=Hour(moment, tzinfo=UTC)).order_by().values_list("hour", flat=True)
     yield from hours.distinct()
 
 
@@ -114,9 +125,14 @@ def _recount_all(workspace_id: int, hours: list[datetime]) -> None:
         with transaction.atomic():
             RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
             chunk = hours[position : position + HOURS_AT_ONCE]
-            buckets = [bucket for hour in chunk for bucket in _buckets(hour)]
-            PartyBucket.objects.filter(hour__in=chunk).delete()
-            PartyBucket.objects.bulk_create(buckets, batch_size=BATCH)
+            _replace(Step.HOUR, chunk, [bucket for hour in chunk for bucket in _buckets(hour)])
+            days = sorted({_day(hour) for hour in chunk})
+            _replace(Step.DAY, days, [bucket for day in days for bucket in _of_day(day)])
+
+
+def _replace(step: PartyBucket.Step, moments: list[datetime], buckets: list[PartyBucket]) -> None:
+    PartyBucket.objects.filter(step=step, hour__in=moments).delete()
+    PartyBucket.objects.bulk_create(buckets, batch_size=BATCH)
 
 
 def _buckets(hour: datetime) -> Iterator[PartyBucket]:
@@ -148,6 +164,32 @@ def _of_kind(
             seconds=round(row.get("length", 0) / 1000),
             cost_cents=row.get("cents", 0),
         )
+
+
+def _of_day(day: datetime) -> Iterator[PartyBucket]:
+    """From its hours, so of the other side the busiest among those that an hour kept."""
+    hours = PartyBucket.objects.filter(step=Step.HOUR, hour__gte=day, hour__lt=day + DAY).order_by()
+    sums = {"total": Sum("calls"), "length": Sum("seconds"), "cents": Sum("cost_cents"), "of_country": Max("country")}
+    counted = hours.values("kind", "value", "outcome").annotate(**sums)
+    ours, theirs = counted.exclude(kind=Kind.PEER), counted.filter(kind=Kind.PEER).order_by("-total", "value")
+    blocked = Q(outcome=Outcome.BLOCKED)
+    for rows in (ours, theirs.filter(blocked)[:PEERS_KEPT], theirs.exclude(blocked)[:PEERS_KEPT]):
+        for row in rows:
+            yield PartyBucket(
+                step=Step.DAY,
+                hour=day,
+                kind=row["kind"],
+                value=row["value"],
+                country=row["of_country"],
+                outcome=row["outcome"],
+                calls=row["total"],
+                seconds=row["length"],
+                cost_cents=row["cents"],
+            )
+
+
+def _day(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _hour(moment: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 The only writer of UsageBucket, HourTotal, MinuteBucket and their progress. An hour that new rows touch is deleted and
 counted again as a whole, with its total and its minutes, so counting twice changes nothing and late events put
-themselves right. `blocked` counts decisions; what came about is counted from calls alone.
+themselves right. `blocked` counts the list of blocked calls; what was called is counted from calls alone.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from django.db.models.functions import TruncHour, TruncMinute
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
-from monitoring.models import Call, HourTotal, MinuteBucket, RollupProgress, UsageBucket
-from policies.models import Decision
+from monitoring.models import BlockedCall, Call, HourTotal, MinuteBucket, RollupProgress, UsageBucket
 
 HOUR = timedelta(hours=1)
-# Rows become visible when their transaction commits, not in the order of their numbers and times. So what is
-# younger than this stays "new", and its hours are counted again, until no older row can appear before it.
+# Calls become visible when their transaction commits, not in the order of their times. So what is younger than this
+# stays "new", and its hours are counted again, until no older row can appear before it. Blocked calls are listed by one
+# worker at a time, so their ids are in the order in which they became visible.
 OVERLAP = timedelta(seconds=30)
 # The first count of a long history is cut into transactions that nobody has to wait for.
 HOURS_AT_ONCE = 48
@@ -81,7 +81,7 @@ class News:
     """The hours that rows since the last count touch, and how far the next count may leave out."""
 
     hours: list[datetime]
-    decisions_until: int
+    blocked_until: int
     calls_until: datetime | None
 
 
@@ -118,23 +118,23 @@ def begin(*, workspace_id: int, calls_until: datetime) -> None:
 
 def _has_news() -> bool:
     """Reads without a transaction: on SQLite even a reading one would keep writers out."""
-    decisions = Decision.objects.filter(id__gt=OuterRef("decisions_until"))
+    blocked = BlockedCall.objects.filter(id__gt=OuterRef("usage_blocked_until"))
     calls = Call.objects.filter(changed_at__gt=OuterRef("calls_until"))
     has_calls = Case(When(calls_until=None, then=Exists(Call.objects.all())), default=Exists(calls))
-    news = RollupProgress.objects.values_list(Exists(decisions), has_calls).first()
+    news = RollupProgress.objects.values_list(Exists(blocked), has_calls).first()
     return news is None or any(news)
 
 
 def _news(progress: RollupProgress, *, now: datetime) -> News:
-    decisions = Decision.objects.filter(id__gt=progress.decisions_until)
+    blocked = BlockedCall.objects.filter(id__gt=progress.usage_blocked_until)
     calls = Call.objects.all()
     if progress.calls_until is not None:
         calls = calls.filter(changed_at__gt=progress.calls_until)
     # How far to go first, then the hours: a row that arrives in between is new again next time.
-    decisions_until = decisions.filter(recorded_at__lte=now - OVERLAP).aggregate(until=Max("id"))["until"]
+    blocked_until = blocked.aggregate(until=Max("id"))["until"]
     calls_until = calls.filter(changed_at__lte=now - OVERLAP).aggregate(until=Max("changed_at"))["until"]
-    hours = {*_hours_of(decisions.filter(verdict="block"), "at"), *_hours_of(calls, "started_at")}
-    return News(sorted(hours), decisions_until or progress.decisions_until, calls_until or progress.calls_until)
+    hours = {*_hours_of(blocked, "at"), *_hours_of(calls, "started_at")}
+    return News(sorted(hours), blocked_until or progress.usage_blocked_until, calls_until or progress.calls_until)
 
 
 def _hours_of(rows: models.QuerySet, moment: str) -> Iterable[datetime]:
@@ -185,7 +185,7 @@ def _within(moment: str, start: datetime, end: datetime) -> dict[str, datetime]:
 
 
 def _blocked(grain: Grain, start: datetime, end: datetime) -> Iterator[UsageBucket | MinuteBucket]:
-    rows = Decision.objects.filter(verdict="block", **_within("at", start, end))
+    rows = BlockedCall.objects.filter(**_within("at", start, end))
     began = {grain.began: grain.begin("at", tzinfo=UTC)}
     rows = rows.annotate(**began, outcome=Value(UsageBucket.Outcome.BLOCKED.value))
     for row in rows.order_by().values(*grain.dimensions).annotate(calls=Count("id")):
@@ -223,7 +223,7 @@ def forget_minutes(*, now: datetime) -> int:
 def _advance(workspace_id: int, news: News) -> None:
     """Moves progress forward, never back: another worker may have come further meanwhile."""
     rows = RollupProgress.objects.filter(workspace_id=workspace_id)
-    rows.filter(decisions_until__lt=news.decisions_until).update(decisions_until=news.decisions_until)
+    rows.filter(usage_blocked_until__lt=news.blocked_until).update(usage_blocked_until=news.blocked_until)
     if news.calls_until is not None:
         behind = Q(calls_until=None) | Q(calls_until__lt=news.calls_until)
         rows.filter(behind).update(calls_until=news.calls_until)

@@ -23,6 +23,8 @@ from policies.gate.loading import load
 EVENT: Final = "transfer_started"
 TRANSFERS: Final = uuid.UUID("7d0c3f0e-5b0d-4d39-9a0b-3d6a1f7f2c52")
 """Namespace of these decisions' ids: an event that comes twice is judged once."""
+CREDENTIAL: Final = "transfer"
+"""What stands in the place of a credential: nobody asked, UponAI told."""
 # Nothing about the destination: a web call has no number of ours that it could come from.
 _ABOUT_OUR_SIDE: Final = frozenset({Reason.UNKNOWN_NUMBER, Reason.NO_POLICY})
 
@@ -70,7 +72,8 @@ def judge(workspace_id: int, transfer: Transfer, *, now: datetime) -> Verdict:
     )
     verdict = decide(attempt, load(workspace_id).engine, at_ms=int(now.timestamp() * 1000))
     decision_id = uuid.uuid5(TRANSFERS, f"{workspace_id}:{transfer.identity}")
-    recorder.write(workspace_id, [recorder.facts(attempt, verdict, decision_id=decision_id, at=now)], now=now)
+    facts = recorder.facts(attempt, verdict, decision_id=decision_id, at=now, credential=CREDENTIAL)
+    recorder.write(workspace_id, [facts], now=now)
     if _must_end(transfer, verdict):
         calls_to_end.ask(call_id=transfer.call_id, decision_id=decision_id, now=now)
     return verdict

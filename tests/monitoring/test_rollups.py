@@ -15,7 +15,7 @@ from django.db.models import Sum
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
-from monitoring.ingest import rollups
+from monitoring.ingest import blocked_calls, rollups
 from monitoring.models import Call, HourTotal, MinuteBucket, RollupProgress, UsageBucket
 from monitoring.tasks import roll_up as roll_up_task
 from policies.models import Decision
@@ -57,12 +57,17 @@ def make_decision(at: datetime, **facts: Any) -> Decision:
     return Decision.objects.create(**(values | facts))
 
 
+def roll_up(workspace: Workspace, now: datetime) -> rollups.RollupReport:
+    blocked_calls.follow(workspace_id=workspace.pk, now=now)
+    return rollups.roll_up(workspace_id=workspace.pk, now=now)
+
+
 def buckets() -> Counter:
     rows = UsageBucket.objects.values_list("hour", "direction", "country", "outcome", "reason", "calls")
     return Counter({row[:-1]: row[-1] for row in rows})
 
 
-def test_it_counts_blocked_decisions_by_reason_and_calls_by_whether_they_came_about(in_workspace):
+def test_it_counts_what_was_blocked_by_reason_and_calls_by_whether_they_came_about(in_workspace):
     make_decision(NOON, reason="sanctioned_country", country="CU")
     make_decision(NOON + timedelta(minutes=59))
     make_decision(NOON, verdict="allow", reason="")
@@ -71,7 +76,7 @@ def test_it_counts_blocked_decisions_by_reason_and_calls_by_whether_they_came_ab
     make_call(NOON + timedelta(minutes=30), status="error", disconnection_reason="error_asr")
     make_call(NOON + timedelta(minutes=40), status="not_connected", duration_ms=0)
 
-    report = rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    report = roll_up(in_workspace, LATER)
 
     assert report == rollups.RollupReport(hours=1, buckets=4)
     assert buckets() == {
@@ -86,7 +91,7 @@ def test_it_adds_up_seconds_and_money(in_workspace):
     for seconds in (10.4, 20.4, 30.4):
         make_call(NOON, duration_ms=int(seconds * 1000), cost_cents=Decimal("7.1234"))
 
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
 
     bucket = UsageBucket.objects.get()
     assert (bucket.calls, bucket.seconds, bucket.cost_cents) == (3, 61, Decimal("21.3702"))
@@ -95,11 +100,11 @@ def test_it_adds_up_seconds_and_money(in_workspace):
 def test_counting_again_changes_nothing(in_workspace):
     make_call(NOON)
     make_decision(NOON)
-    rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(seconds=5))
+    roll_up(in_workspace, NOON + timedelta(seconds=5))
     before = buckets()
 
     # Within the overlap the same rows are still new, so this counts them a second time.
-    again = rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(seconds=7))
+    again = roll_up(in_workspace, NOON + timedelta(seconds=7))
 
     assert again.hours == 1
     assert buckets() == before
@@ -108,7 +113,7 @@ def test_counting_again_changes_nothing(in_workspace):
 def test_an_idle_workspace_costs_one_query(in_workspace, django_assert_num_queries):
     make_call(NOON)
     make_decision(NOON)
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
 
     with django_assert_num_queries(1):
         report = rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
@@ -118,10 +123,10 @@ def test_an_idle_workspace_costs_one_query(in_workspace, django_assert_num_queri
 
 def test_a_late_row_puts_its_old_hour_right(in_workspace):
     make_decision(NOON)
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
     make_decision(NOON, recorded_at=LATER)
 
-    report = rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    report = roll_up(in_workspace, LATER)
 
     assert report.hours == 1
     assert buckets() == {(NOON, "inbound", "GB", "blocked", "country_not_allowed"): 2}
@@ -130,23 +135,23 @@ def test_a_late_row_puts_its_old_hour_right(in_workspace):
 def test_a_row_that_becomes_visible_after_a_newer_one_is_counted(in_workspace):
     make_decision(NOON, id=1000)
     make_call(NOON, changed_at=NOON)
-    rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(seconds=2))
+    roll_up(in_workspace, NOON + timedelta(seconds=2))
     # Their transactions were open while the rows above were written and counted.
     make_decision(NOON, id=999)
     make_call(NOON, changed_at=NOON - timedelta(seconds=3))
 
-    rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(seconds=10))
+    roll_up(in_workspace, NOON + timedelta(seconds=10))
 
     assert sum(buckets().values()) == 4
 
 
 def test_a_call_that_changes_its_mind_moves_to_the_other_bucket(in_workspace):
     call = make_call(NOON, status="registered", duration_ms=0)
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
     assert buckets() == {(NOON, "outbound", "US", "not_connected", ""): 1}
     Call.objects.filter(pk=call.pk).update(status="ended", duration_ms=5000, changed_at=LATER)
 
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
 
     assert buckets() == {(NOON, "outbound", "US", "connected", ""): 1}
 
@@ -155,7 +160,7 @@ def test_an_hour_begins_at_the_full_hour_in_utc(in_workspace):
     for minutes in (-1, 0, 59, 60):
         make_call(NOON + timedelta(minutes=minutes))
 
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
 
     counted = dict(UsageBucket.objects.values_list("hour", "calls"))
     assert counted == {NOON - timedelta(hours=1): 1, NOON: 2, NOON + timedelta(hours=1): 1}
@@ -164,7 +169,7 @@ def test_an_hour_begins_at_the_full_hour_in_utc(in_workspace):
 def test_rebuilding_repairs_a_range_and_nothing_else(in_workspace):
     for hours in range(4):
         make_call(NOON + timedelta(hours=hours))
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER + timedelta(hours=2))
+    roll_up(in_workspace, LATER + timedelta(hours=2))
     UsageBucket.objects.update(calls=77)
 
     start, end = NOON + timedelta(hours=1, minutes=10), NOON + timedelta(hours=3)
@@ -186,7 +191,7 @@ def test_the_last_day_is_counted_by_the_minute_too(in_workspace):
     make_call(NOON - timedelta(days=2), changed_at=NOON)
 
     for _ in range(2):
-        rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(minutes=10))
+        roll_up(in_workspace, NOON + timedelta(minutes=10))
 
     assert minutes() == {NOON: 1, NOON + timedelta(minutes=1): 2, NOON + timedelta(minutes=5): 1}
     assert UsageBucket.objects.count() == 3
@@ -194,10 +199,10 @@ def test_the_last_day_is_counted_by_the_minute_too(in_workspace):
 
 def test_a_late_row_puts_its_minute_right(in_workspace):
     call = make_call(NOON)
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
     Call.objects.filter(pk=call.pk).update(started_at=NOON + timedelta(minutes=3), changed_at=LATER)
 
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
 
     assert minutes() == {NOON + timedelta(minutes=3): 1}
 
@@ -206,7 +211,7 @@ def test_minutes_are_forgotten_in_batches_and_hours_are_kept(in_workspace, monke
     monkeypatch.setattr(rollups, "FORGET_AT_ONCE", 2)
     for minute in range(5):
         make_call(NOON + timedelta(minutes=minute))
-    rollups.roll_up(workspace_id=in_workspace.pk, now=NOON + timedelta(minutes=10))
+    roll_up(in_workspace, NOON + timedelta(minutes=10))
     a_day_later = NOON + rollups.MINUTES_KEPT + timedelta(minutes=4)
 
     assert [rollups.forget_minutes(now=a_day_later) for _ in range(3)] == [2, 2, 0]
@@ -290,7 +295,7 @@ def test_two_workers_at_once_count_everything_once():
 def test_totals_are_the_sums_of_their_hours(in_workspace):
     for country in ("US", "CA", "CA"):
         make_call(NOON, country=country)
-    rollups.roll_up(workspace_id=in_workspace.pk, now=LATER)
+    roll_up(in_workspace, LATER)
     rollups.rebuild(workspace_id=in_workspace.pk, start=NOON, end=LATER, now=LATER)
 
     columns = ("hour", "outcome", "reason")

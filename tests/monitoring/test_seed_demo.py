@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
-from django.db.models import Count, Sum
+from django.db.models import Sum
 
 from accounts import audit, workspaces
 from accounts.models import KycRecord, Membership, PublicKey, Subject, User, Workspace
@@ -20,14 +22,18 @@ from accounts.scoping import scoped, unscoped
 from monitoring.demo import cast, phone_numbers, today
 from monitoring.demo.seeding import CannotSeed, Size, seed
 from monitoring.detection.series import Point, band
+from monitoring.ingest import blocked_calls, parties, rollups
 from monitoring.ingest.rollups import HOUR
-from monitoring.models import Call, UsageBucket
+from monitoring.models import BlockedCall, Call, UsageBucket
 from policies import connecting
 from policies.gate import rebuild, store
 from policies.models import CountryPolicy, Decision, PhoneNumber, SyncTarget
 from policies.sync import drift, push
 from tests import servers
+from tests.monitoring.dashboards.rows import make_call
+from tests.monitoring.ingest.test_blocked_calls import make_dial
 from tests.policies.gate.charges import charge
+from tests.rest import client_of
 from tests.sandbox.conftest import API_KEY, Sandbox
 
 NOW = datetime(2026, 3, 12, 15, 40, tzinfo=UTC)
@@ -127,15 +133,45 @@ def test_the_attack_is_the_spike_of_usage_and_of_blocked_calls(demo):
         assert spikes <= hours
 
 
-def test_usage_by_the_hour_is_what_the_raw_rows_say(demo):
-    blocked = Decision.objects.filter(verdict="block")
-    raw = blocked.values_list("reason").annotate(calls=Count("pk"))
-    counted = UsageBucket.objects.filter(outcome="blocked").values_list("reason").annotate(n=Sum("calls"))
-    calls = UsageBucket.objects.exclude(outcome="blocked").aggregate(calls=Sum("calls"), cents=Sum("cost_cents"))
+def test_what_was_called_and_blocked_is_the_same_figure_everywhere(demo, client):
+    number = PhoneNumber.objects.order_by("pk")[0]
+    make_dial(NOW - timedelta(minutes=70), from_number=number.e164)
+    make_call(NOW - timedelta(hours=30), phone_number=number.e164, disconnection_reason="concurrency_limit_reached")
+    later = NOW + timedelta(minutes=1)
+    blocked_calls.follow(workspace_id=demo.pk, now=later)
+    rollups.roll_up(workspace_id=demo.pk, now=later)
+    parties.count(workspace_id=demo.pk, now=later)
+    sources = Counter(BlockedCall.objects.values_list("source", flat=True))
+    total, calls = sources.total(), Call.objects.count()
+    assert sources.keys() == {"gate", "inbound", "refused", "not_connected"}
+    rest, span = client_of(demo), {"from": (NOW - timedelta(days=6)).isoformat(), "to": later.isoformat()}
 
-    assert dict(counted) == dict(raw)
-    assert calls["calls"] == Call.objects.count()
-    assert abs(calls["cents"] - Call.objects.aggregate(cents=Sum("cost_cents"))["cents"]) < Decimal("0.01")
+    listed = 0
+    page = f"/api/v1/blocked-calls/?{urlencode(span)}&page_size=200"
+    while page:
+        body = rest.get(page).json()
+        listed, page = listed + len(body["results"]), body["next"]
+    assert listed == total
+    for by in ("country", "channel", "direction", "number_class", "day", "hour"):
+        series = rest.get("/api/v1/usage/", {"metric": "calls", "by": by, **span}).json()["series"]
+        assert (by, sum(point["blocked"] for point in series)) == (by, total)
+        assert (by, sum(point["value"] for point in series)) == (by, calls)
+    series = rest.get("/api/v1/usage/", {"metric": "calls", "by": "reason", **span}).json()["series"]
+    assert sum(point["value"] for point in series) == total
+    series = rest.get("/api/v1/usage/", {"metric": "calls", "by": "phone_number", **span}).json()["series"]
+    of_numbers = Counter(BlockedCall.objects.exclude(phone_number="").values_list("phone_number", flat=True))
+    assert {point["key"]: point["blocked"] for point in series if point["blocked"]} == of_numbers
+
+    client.force_login(User.objects.get(email="owner@demo.example"))
+    with time_machine.travel(NOW, tick=False):
+        shown = client.get("/admin/", {"period": "7d"}).context_data
+    bars = shown["blocked_chart"].table.rows
+    assert sum(int(row.cells[-1].replace(",", "")) for row in bars) == total
+    assert sum(int(row.blocked.replace(",", "")) for row in shown["world"].rows) == total
+    ours = next(one for one in shown["top"].lists if one.title == "Our numbers")
+    assert [line.party.amount for line in ours.lines] == [count for _, count in of_numbers.most_common(5)]
+    cents = UsageBucket.objects.aggregate(cents=Sum("cost_cents"))["cents"]
+    assert abs(cents - Call.objects.aggregate(cents=Sum("cost_cents"))["cents"]) < Decimal("0.01")
 
 
 def test_the_first_attempt_after_seeding_finds_room_in_the_counters(demo):

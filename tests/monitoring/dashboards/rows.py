@@ -53,7 +53,7 @@ def make_decision(number: PhoneNumber, peer: str | None, at: datetime, *, direct
 
 def count(workspace_id: int, now: datetime) -> None:
     """Brings the list of blocked calls and the rollups up to date, the newest half minute included."""
-    list_blocked(workspace_id, now)
+    list_blocked(workspace_id, now + timedelta(minutes=1))
     with scoped(workspace_id):
         rollups.roll_up(workspace_id=workspace_id, now=now + timedelta(minutes=1))
 

@@ -78,6 +78,25 @@ def test_of_the_other_side_the_busiest_of_each_hour_are_kept(in_workspace, monke
     ]
 
 
+def test_whole_days_are_read_by_the_day_and_the_edges_by_the_hour(in_workspace, number):
+    for hours in (0, 3, 20, 30, 44, 57):
+        make_call(NOW - timedelta(hours=hours))
+        make_decision(number, "+442079460018", NOW - timedelta(hours=hours, minutes=1))
+    count(in_workspace)
+    span = {"start": NOW.replace(minute=0) - timedelta(hours=58), "end": NOW + timedelta(hours=1)}
+
+    assert [one.calls for one in parties.top(Kind.PHONE_NUMBER, **span)] == [6]
+    assert [one.calls for one in parties.top(Kind.PEER, **span, outcome="blocked")] == [6]
+    rows = PartyBucket.objects.filter(kind=Kind.PHONE_NUMBER, outcome="connected")
+    read = rows.filter(parties.within(**span)).order_by("hour").values_list("step", "calls")
+    assert list(read) == [("hour", 1), ("hour", 1), ("day", 2), ("hour", 1), ("hour", 1)]
+
+    # A late row puts the day right with its hour.
+    make_call(NOW - timedelta(hours=31), changed_at=LATER)
+    count(in_workspace)
+    assert [one.calls for one in parties.top(Kind.PHONE_NUMBER, **span)] == [7]
+
+
 def test_nothing_new_costs_one_query(in_workspace, django_assert_num_queries):
     make_call(NOW)
     count(in_workspace)
