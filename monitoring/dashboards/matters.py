@@ -51,7 +51,7 @@ def sync_line(pulse: Pulse) -> SyncLine | None:
     """One line about UponAI, also when all is well; None without a number."""
     if not pulse.numbers:
         return None
-    open_ones = pulse.wrong + pulse.pending + pulse.unknown
+    open_ones = pulse.failed + pulse.drift + pulse.pending + pulse.unknown
     if open_ones:
         in_order = f"{pulse.numbers - open_ones:,} of {_most(pulse.numbers)}"
         text = f"{in_order} phone numbers are at UponAI as this console says."
@@ -66,6 +66,10 @@ def numbers_out_of_step(pulse: Pulse) -> str:
     return _numbers(_State.FAILED if pulse.failed else _State.DRIFT)
 
 
+def numbers_that_drift() -> str:
+    return _numbers(_State.DRIFT)
+
+
 def _dangers(pulse: Pulse) -> Iterator[Matter]:
     """What somebody may be using against us at this moment."""
     if pulse.key_leaks:
@@ -76,18 +80,26 @@ def _dangers(pulse: Pulse) -> Iterator[Matter]:
         text = f"{what} at UponAI did not pass the gate in 24 hours"
         yield Matter(_most(pulse.ungated), text, links.ungated(), "danger")
     if pulse.alerts:
-        more = f": {pulse.newest_alert}" if pulse.alerts == 1 else f", the newest: {pulse.newest_alert}"
-        yield Matter(_most(pulse.alerts), f"alert{'s' * (pulse.alerts != 1)} not seen{more}", links.alerts(), "danger")
+        yield _alerts(pulse)
     if pulse.refused_webhooks:
         many = "s" * (pulse.refused_webhooks != 1)
         text = f"webhook{many} refused in 24 hours: is UponAI's key here still the right one?"
         yield Matter(_most(pulse.refused_webhooks), text, _list("accounts_workspace"), "danger")
 
 
+def _alerts(pulse: Pulse) -> Matter:
+    text, tone, worst = f"alert{'s' * (pulse.alerts != 1)} not seen", "danger", pulse.worst_alert
+    if worst:
+        text += f": {worst.sentence}" if pulse.alerts == 1 else f", the gravest: {worst.sentence}"
+        tone = worst.tone
+    return Matter(_most(pulse.alerts), text, links.alerts(), tone)
+
+
 def _sync(pulse: Pulse) -> Iterator[Matter]:
     for state, count, tone, said in (
         (_State.FAILED, pulse.failed, "danger", "could not be configured at UponAI"),
-        (_State.DRIFT, pulse.drift, "danger", "changed at UponAI by somebody else"),
+        (_State.DRIFT, pulse.foreign, "danger", "changed at UponAI by somebody else"),
+        (_State.DRIFT, pulse.drift - pulse.foreign, "notice", "sent to UponAI once more, which did not do as asked"),
         (_State.PENDING, pulse.pending, "notice", "waiting for UponAI"),
         (_State.UNKNOWN, pulse.unknown, "warning", "not compared with UponAI yet"),
     ):

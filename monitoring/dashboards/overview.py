@@ -12,7 +12,7 @@ from accounts.components import Action, Sentence
 from accounts.countries import name_of
 from monitoring.dashboards import drawing, links, usual
 from monitoring.dashboards.counts import COUNTED, CountryTotal, Counts, Metric
-from monitoring.dashboards.matters import numbers_out_of_step
+from monitoring.dashboards.dangers import Danger, Rank, dangers, first_of
 from monitoring.dashboards.period import HOUR, floor_hour, midnight
 from monitoring.dashboards.pulse import Pulse, Running
 from monitoring.dashboards.usual import Expectation, Today
@@ -136,19 +136,25 @@ def _sentence(
     now: datetime,
     zone: tzinfo,
 ) -> Sentence:
+    found = dangers(pulse, now=now, zone=zone)
     if pulse.behind > TOO_FAR_BEHIND:
-        return _degraded(pulse.behind)
-    if spikes and now - spikes[0].point.t < usual.RECENT:
-        return _unusual(counts, spikes, countries, now=now, zone=zone)
+        found.append(_degraded(pulse.behind))
+    elif spikes and now - spikes[0].point.t < usual.RECENT:
+        found.append(_unusual(counts, spikes, countries, now=now, zone=zone))
+    if found:
+        found.sort(key=lambda one: one.rank)
+        is_about_counts = found[0].rank in (Rank.SPIKE_THROUGH, Rank.SPIKE_STOPPED, Rank.BEHIND)
+        return first_of(found, amounts="" if is_about_counts or counts.known_from is None else _amounts(days))
     if counts.known_from is None:
         return _nothing_yet(pulse.numbers)
-    return _ordinary(days, spikes, pulse=pulse, now=now, zone=zone)
+    return _ordinary(days, spikes, now=now, zone=zone)
 
 
-def _degraded(behind: timedelta) -> Sentence:
-    text = f"The counts below are {_span(behind)} old, so this page cannot say whether all is quiet."
+def _degraded(behind: timedelta) -> Danger:
+    said = f"the counts below are {_span(behind)} old"
+    text = f"{said.capitalize()}, so this page cannot say whether all is quiet."
     detail = "The background worker is not keeping up. Calls are judged all the same, and the newest are listed."
-    return Sentence("unknown", text, detail)
+    return Danger(Rank.BEHIND, Sentence("unknown", text, detail), said)
 
 
 def _nothing_yet(numbers: int) -> Sentence:
@@ -166,11 +172,11 @@ def _unusual(
     *,
     now: datetime,
     zone: tzinfo,
-) -> Sentence:
+) -> Danger:
     spike = spikes[0]
     newest = spike.point.t
     hour = {"start": newest, "end": newest + HOUR, "zone": zone}
-    text = f"{usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}{_places(spike, countries)}."
+    text = f"{usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}{_places(spike, countries)}"
     got_through = spike.metric != Metric.BLOCKED
     index = counts.index(newest)
     spent = usual.write(Metric.MONEY, counts.values[Metric.MONEY][index])
@@ -180,7 +186,8 @@ def _unusual(
     actions = [Action("Look at them", look, "primary")]
     if got_through and counts.values[Metric.BLOCKED][index]:
         actions.append(Action("Blocked in that hour", links.blocked(**hour)))
-    return Sentence("danger" if got_through else "warning", f"Unusual: {text}", detail, tuple(actions))
+    sentence = Sentence("danger" if got_through else "warning", f"Unusual: {text}.", detail, tuple(actions))
+    return Danger(Rank.SPIKE_THROUGH if got_through else Rank.SPIKE_STOPPED, sentence, text)
 
 
 def _places(spike: _Spike, countries: Sequence[CountryTotal]) -> str:
@@ -196,18 +203,11 @@ def _ordinary(
     days: Mapping[Metric, Today],
     spikes: Sequence[_Spike],
     *,
-    pulse: Pulse,
     now: datetime,
     zone: tzinfo,
 ) -> Sentence:
-    calls, blocked = days[Metric.CALLS], days[Metric.BLOCKED]
-    amounts = (
-        f"{usual.write(Metric.CALLS, calls.value)} calls today, {usual.write(Metric.BLOCKED, blocked.value)} blocked"
-    )
-    judged = usual.compare(calls)
+    amounts, judged = _amounts(days), usual.compare(days[Metric.CALLS])
     day = f"{now.astimezone(zone):%A}"
-    if pulse.wrong:
-        return _not_in_force(amounts, pulse)
     if spikes:
         spike = spikes[0]
         detail = f"Earlier: {usual.say_spike(spike.point, spike.metric, now=now, zone=zone)}."
@@ -221,10 +221,10 @@ def _ordinary(
     return Sentence("notice", f"{amounts}: {judged} usual for a {day}, with no hour out of its range.")
 
 
-def _not_in_force(amounts: str, pulse: Pulse) -> Sentence:
-    numbers = "1 phone number is" if pulse.wrong == 1 else f"{pulse.wrong} phone numbers are"
-    text = f"{numbers} not configured at UponAI as this console says."
-    return Sentence("warning", text, f"{amounts}.", (Action("Look", numbers_out_of_step(pulse), "primary"),))
+def _amounts(days: Mapping[Metric, Today]) -> str:
+    """ "1,204 calls today, 38 blocked"."""
+    calls, blocked = round(days[Metric.CALLS].value), days[Metric.BLOCKED].value
+    return f"{drawing.counted(calls, 'call')} today, {usual.write(Metric.BLOCKED, blocked)} blocked"
 
 
 def _card(metric: Metric, counts: Counts, day: Today, spikes: Sequence[_Spike], *, now: datetime, zone: tzinfo) -> Card:

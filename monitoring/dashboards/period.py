@@ -14,6 +14,7 @@ MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 LAST_HOUR, DEFAULT, CUSTOM = "1h", "24h", "custom"
 LONGEST: Final = timedelta(days=92)
+FIRST_YEAR, LAST_YEAR = 2000, 2199
 # Minutes are counted for the last day alone; an hour is left for those who look long at one page.
 BY_MINUTE_SINCE: Final = timedelta(hours=23)
 BY_MINUTE_LONGEST: Final = 3 * HOUR
@@ -193,15 +194,18 @@ def _plain(text: str) -> str:
 
 
 def _read(field: str, text: str, zone: tzinfo, *, fold: int) -> datetime:
+    which = "start" if field == "from" else "end"
     try:
         found = datetime.fromisoformat(text.strip())
-        # Years of one digit, and offsets, are not what anybody means here.
-        if not 2000 <= found.year < 2200 or found.tzinfo is not None:
+        if found.tzinfo is not None:  # offsets are not what anybody means here
             raise ValueError
-        return found.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-    except (ValueError, OverflowError):
-        which = "start" if field == "from" else "end"
+    except ValueError:
         raise BadPeriod(field, f"The {which} is not a date and time, such as 2026-03-04 07:30.") from None
+    if found.year < FIRST_YEAR:
+        raise BadPeriod(field, f"The {which} lies too far back: nothing is known of before {FIRST_YEAR}.")
+    if found.year > LAST_YEAR:
+        raise BadPeriod(field, f"The {which} lies too far ahead: the last year is {LAST_YEAR}.")
+    return found.replace(tzinfo=zone, fold=fold).astimezone(UTC)
 
 
 def floor_minute(moment: datetime) -> datetime:

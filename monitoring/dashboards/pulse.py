@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Aggregate, IntegerField, Min, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import Aggregate, Case, IntegerField, Min, OuterRef, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from accounts import leaks
 from accounts.kyc.states import WITH_US
 from accounts.models import KycRecord, Workspace
-from monitoring.models import Alert, Call, ConcurrencySample, RollupProgress
+from monitoring import alerts
+from monitoring.models import Alert, BlockedCall, Call, ConcurrencySample, RollupProgress
 from policies import approvals
 from policies.models import Decision, RefusedWebhook, SyncTarget, UponaiConnection
+from policies.sync.figures import FOREIGN
 
 REFUSED_SINCE = timedelta(hours=24)
 UNGATED_SINCE = timedelta(hours=24)
@@ -37,8 +40,30 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class UnseenAlert:
+    """The gravest alert that nobody has said they know of."""
+
+    sentence: str
+    kind: str
+    about: str
+    path: str
+    details: Mapping[str, Any]
+
+    @property
+    def is_leak(self) -> bool:
+        """Somebody starts calls with UponAI's private key."""
+        return (self.kind, self.about) == (Alert.Kind.UNGATED, Call.WayAround.PRIVATE_KEY)
+
+    @property
+    def tone(self) -> str:
+        return "danger" if self.kind in alerts.GRAVE else "notice" if self.kind in alerts.MINOR else "warning"
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
-    """`behind`: how long the oldest row that the rollups have not counted waits."""
+    """`behind`: how long the oldest row that is not listed or counted waits. Of the numbers that `drift`, `foreign`
+    were changed at UponAI by somebody else, and of these `widened` came to allow more than wanted.
+    """
 
     behind: timedelta = timedelta(0)
     running: Running | None = None
@@ -46,7 +71,7 @@ class Pulse:
     key_leaks: int = 0
     ungated: int = 0
     alerts: int = 0
-    newest_alert: str = ""
+    worst_alert: UnseenAlert | None = None
     approvals: int = 0
     kyc_waiting: int = 0
     kyc_oldest: datetime | None = None
@@ -55,6 +80,8 @@ class Pulse:
     pending: int = 0
     failed: int = 0
     drift: int = 0
+    foreign: int = 0
+    widened: int = 0
     unknown: int = 0
     sync_checked: datetime | None = None
     key_refused_at: datetime | None = None
@@ -63,19 +90,23 @@ class Pulse:
 
     @property
     def wrong(self) -> int:
-        return self.failed + self.drift
+        """Numbers that are not at UponAI as wanted, and will not be by themselves in a moment."""
+        return self.failed + self.foreign
 
 
 def pulse(*, workspace_id: int, now: datetime) -> Pulse:
     progress = RollupProgress.objects.filter(**_MINE)
     row = Workspace.objects.filter(pk=workspace_id).annotate(
-        decisions_until=Coalesce(Subquery(progress.values("decisions_until")[:1]), 0),
+        decisions_until=Coalesce(Subquery(progress.values("blocked_until")[:1]), 0),
+        blocked_until=Coalesce(Subquery(progress.values("usage_blocked_until")[:1]), 0),
         calls_until=Coalesce(Subquery(progress.values("calls_until")[:1]), Value(_BEFORE_ALL_CALLS)),
     )
     found: dict[str, Any] = row.values(**_sampled(now), **_waiting(now), **_uncounted()).get()
-    since = [moment for moment in (found.pop("first_decision"), found.pop("first_call")) if moment]
+    since = [moment for name in _UNCOUNTED if (moment := found.pop(name))]
     at, said, ours, limit = (found.pop(f"sample_{name}") for name in _SAMPLE)
+    alert = {name: found.pop(f"alert_{name}") for name in _ALERT}
     return Pulse(
+        worst_alert=UnseenAlert(**alert) if alert["kind"] else None,
         behind=now - min(since) if since else timedelta(0),
         running=Running(at, ours if said is None else said, limit, said is not None) if at else None,
         **{name: value for name, value in found.items() if value is not None},
@@ -84,13 +115,22 @@ def pulse(*, workspace_id: int, now: datetime) -> Pulse:
 
 _MINE: Final = {"workspace_id": OuterRef("pk")}
 _SAMPLE: Final = ("at", "running", "ours", "limit")
+_LEAKS_FIRST: Final = Case(
+    When(kind=Alert.Kind.UNGATED, about=Call.WayAround.PRIVATE_KEY, then=0), default=1, output_field=IntegerField()
+)
+_ALERT: Final = ("sentence", "kind", "about", "path", "details")
+_UNCOUNTED: Final = ("first_decision", "first_blocked", "first_call")
+_DECIDED_HERE: Final = (BlockedCall.Source.GATE, BlockedCall.Source.INBOUND, BlockedCall.Source.TRANSFER)
 
 
 def _uncounted() -> dict[str, Subquery]:
     decisions = Decision.objects.filter(**_MINE, id__gt=OuterRef("decisions_until")).order_by("id")
     calls = Call.objects.filter(**_MINE, changed_at__gt=OuterRef("calls_until")).order_by("changed_at")
+    # What others tell of may be old already when it is listed; what was decided here is not.
+    blocked = BlockedCall.objects.filter(**_MINE, id__gt=OuterRef("blocked_until"), source__in=_DECIDED_HERE)
     return {
         "first_decision": Subquery(decisions.values("recorded_at")[:1]),
+        "first_blocked": Subquery(blocked.order_by("id").values("at")[:1]),
         "first_call": Subquery(calls.values("changed_at")[:1]),
     }
 
@@ -103,7 +143,8 @@ def _sampled(now: datetime) -> dict[str, Subquery]:
 def _waiting(now: datetime) -> dict[str, Subquery]:
     refused = RefusedWebhook.objects.filter(**_MINE, hour__gt=now - REFUSED_SINCE)
     ungated = Call.objects.filter(**_MINE, gating=Call.Gating.UNGATED, started_at__gt=now - UNGATED_SINCE)
-    alerts = Alert.objects.filter(**_MINE, resolved_at=None, seen_at=None)
+    unseen = alerts.only_open(Alert.objects.filter(**_MINE))
+    worst = unseen.order_by(_LEAKS_FIRST, alerts.by_gravity(), "-raised_at", "-pk")
     cases = KycRecord.objects.filter(**_MINE, state__in=WITH_US)
     targets = SyncTarget.objects.filter(**_MINE)
     connection = UponaiConnection.objects.filter(**_MINE)
@@ -112,14 +153,17 @@ def _waiting(now: datetime) -> dict[str, Subquery]:
         "refused_webhooks": _one(refused, Sum("requests")),
         "key_leaks": _count(leaks.open_leaks().filter(**_MINE)),
         "ungated": _count(ungated),
-        "alerts": _count(alerts),
-        "newest_alert": Subquery(alerts.order_by("-raised_at").values("sentence")[:1]),
+        "alerts": _count(unseen),
+        **{f"alert_{name}": Subquery(worst.values(name)[:1]) for name in _ALERT},
         "approvals": _count(approvals.awaiting().filter(**_MINE)),
         "kyc_waiting": _count(cases),
         "kyc_oldest": _one(cases, Min("submitted_at")),
         "numbers": _count(targets),
         "with_webhook": _count(targets.exclude(phone_number__inbound_webhook_url="")),
         **{state: _count(rows) for state, rows in states.items()},
+        "foreign": _count(targets.filter(FOREIGN)),
+        # Only what allows more than wanted is put right at once.
+        "widened": _count(targets.filter(FOREIGN, reasserted_at__0__isnull=False)),
         "sync_checked": Subquery(connection.values("drift_checked_at")[:1]),
         "key_refused_at": Subquery(connection.values("key_refused_at")[:1]),
         "not_asked_until": Subquery(connection.filter(blocked_until__gt=now).values("blocked_until")[:1]),

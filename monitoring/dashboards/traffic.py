@@ -118,7 +118,10 @@ def _chart(
     return drawing.stacked_bars(
         chart_id="traffic",
         name=f"Calls and blocked attempts of this {whose} by day",
-        description=f"{calls.total()} calls and {blocked.total()} blocked attempts in {DAYS} days.",
+        description=(
+            f"{drawing.counted(calls.total(), 'call')} and "
+            f"{drawing.counted(blocked.total(), 'blocked attempt')} in {DAYS} days."
+        ),
         steps=[step(day, about, zone) for day in days],
         series=[
             drawing.Series("calls", "Calls", by_day(calls, days), _CALLS_SLOT, links.calls(**span)),

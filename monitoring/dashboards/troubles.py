@@ -30,12 +30,8 @@ def _store() -> Iterator[Sentence]:
 
 def _uponai(pulse: Pulse, now: datetime) -> Iterator[Sentence]:
     look = (Action("Look", reverse("admin:policies_synctarget_changelist"), "primary"),)
-    if pulse.key_refused_at:
-        text = "UponAI refuses the key of this workspace: no edit reaches it, and nothing can be started there."
-        detail = "Calls that come in are judged all the same. Put the new key in, and all that waits is sent."
-        key = Action("To the connection", reverse("admin:policies_uponaiconnection_changelist"), "primary")
-        yield Sentence("danger", text, detail, (key,))
-    elif pulse.not_asked_until:
+    # That it refuses the key is among the dangers.
+    if pulse.not_asked_until and not pulse.key_refused_at:
         seconds = max(1, ceil((pulse.not_asked_until - now).total_seconds()))
         text = f"UponAI does not answer. Its next try is in {seconds} s; changes wait until then."
         detail = f"Its last trouble: {pulse.trouble}" if pulse.trouble else ""

@@ -113,10 +113,17 @@ def write(metric: Metric, value: float) -> str:
     return drawing.count(round(value))
 
 
+def named(metric: Metric, value: float) -> str:
+    """ "1,204 calls", "1 call", "$38.20 spent"."""
+    words = "call" if metric == Metric.CALLS and round(value) == 1 else NAMES[metric]
+    words = "minute" if metric == Metric.MINUTES and round(value) == 1 else words
+    return f"{write(metric, value)} {words}"
+
+
 def say_spike(point: BandPoint, metric: Metric, *, now: datetime, zone: tzinfo) -> str:
     """ "412 calls from 14:00 to 15:00, usually up to 45"; "since 14:00" while that hour runs."""
     start = point.t.astimezone(zone)
     end = point.t + HOUR
-    amount = f"{write(metric, point.value)} {NAMES[metric]}"
+    amount = named(metric, point.value)
     when = f"since {start:%H:%M}" if end > now else f"from {start:%H:%M} to {end.astimezone(zone):%H:%M}"
     return f"{amount} {when}, usually up to {write(metric, point.high or 0)} in that hour"

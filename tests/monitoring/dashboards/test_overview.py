@@ -13,7 +13,7 @@ from monitoring.dashboards import counts, usual
 from monitoring.dashboards.counts import COUNTED, CountryTotal, Counts, Metric
 from monitoring.dashboards.overview import Overview, overview
 from monitoring.dashboards.period import HOUR, floor_hour
-from monitoring.dashboards.pulse import Pulse
+from monitoring.dashboards.pulse import Pulse, UnseenAlert
 from tests.monitoring.dashboards.rows import NOW
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -117,10 +117,68 @@ def test_old_counts_do_not_claim_that_all_is_quiet(in_workspace):
 
 
 def test_numbers_that_upon_ai_has_differently_come_before_quiet_words(in_workspace):
-    said = seen(history(), pulse=Pulse(numbers=9, failed=1, drift=2)).sentence
+    said = seen(history(), pulse=Pulse(numbers=9, failed=1, drift=3, foreign=2)).sentence
 
     assert said.tone == "warning"
     assert said.text == "3 phone numbers are not configured at UponAI as this console says."
+
+
+LEAK = UnseenAlert(
+    sentence="6 calls or chats at UponAI did not pass the gate.",
+    kind="ungated_traffic",
+    about="private_key",
+    path="/admin/ungated/",
+    details={"calls": 6, "first_at": "2026-03-04T11:04:00+00:00", "usd": 10.26},
+)
+ENDING = UnseenAlert("An open is about to end.", "open_ends", "7", "/admin/open/7/", {})
+STOPPED = UnseenAlert("Somebody keeps changing a number.", "sync_stopped", "+1", "", {})
+SPIKE = {0: {Metric.CALLS: 412.0}}
+
+
+@pytest.mark.parametrize(
+    ("pulse", "newest", "tone", "said"),
+    [
+        (Pulse(ungated=6, alerts=1, worst_alert=LEAK), SPIKE, "danger", "private key is probably in other hands: 6"),
+        (Pulse(key_leaks=1), SPIKE, "danger", "The private UponAI key was shown in 1 place"),
+        (Pulse(alerts=2, worst_alert=STOPPED), SPIKE, "danger", "Unusual: 412 calls since 07:00"),
+        (Pulse(alerts=2, worst_alert=STOPPED, key_refused_at=NOW), {}, "danger", "Somebody keeps changing a number."),
+        (Pulse(key_refused_at=NOW, widened=1, foreign=1), {}, "danger", "UponAI refuses the key of this workspace"),
+        (Pulse(widened=2, foreign=2, drift=2, ungated=1), {}, "danger", "2 phone numbers allow more at UponAI"),
+        (Pulse(ungated=1, alerts=1, worst_alert=ENDING), {}, "warning", "1 call or chat at UponAI did not pass"),
+        (Pulse(alerts=1, worst_alert=ENDING, failed=1), {}, "notice", "An open is about to end."),
+    ],
+)
+def test_what_is_open_is_told_first_and_the_worst_of_it_in_full(in_workspace, pulse, newest, tone, said):
+    sentence = seen(history(newest=newest), pulse=pulse).sentence
+
+    assert said in sentence.text
+    assert sentence.tone == tone
+    assert sentence.actions
+
+
+def test_what_is_less_bad_is_told_behind_it_with_the_amounts_of_today(in_workspace):
+    open_ones = Pulse(alerts=3, worst_alert=LEAK, ungated=6, widened=1, foreign=2, drift=2, key_refused_at=NOW)
+
+    sentence = seen(history(newest={4: {Metric.CALLS: 412}}), pulse=open_ones, behind=12 * 60).sentence
+
+    assert sentence.text.endswith("6 calls and chats since 06:04 did not pass the gate, $10.26.")
+    assert (
+        "Also: UponAI refuses the key of this workspace; 1 phone number allows more at UponAI; the counts"
+        in sentence.detail
+    )
+    assert "the counts below are 12 minutes old; 2 more alerts not seen; 2 phone numbers are" in sentence.detail
+    assert "calls today, 8 blocked." in sentence.detail
+    assert "Calm" not in sentence.text
+
+
+def test_a_number_that_only_waits_for_uponai_is_not_called_wrong(in_workspace):
+    assert seen(history(newest={0: {Metric.CALLS: 5}}), pulse=Pulse(numbers=3, drift=2)).sentence.tone == "quiet"
+
+
+def test_one_call_is_one_call(in_workspace):
+    newest = {hours: {Metric.CALLS: 0.0} for hours in range(8)} | {0: {Metric.CALLS: 1.0}}
+
+    assert seen(history(newest=newest)).sentence.text.startswith("1 call today, ")
 
 
 @pytest.mark.parametrize(
