@@ -29,6 +29,8 @@ REASON_SLOTS = {
 }
 # Twelve labels fit a desktop panel; every second one is dropped by the stylesheet where there is less room.
 MOST_LABELS = 12
+# A limit further above all that is drawn would press it flat.
+FURTHEST_LIMIT = 20
 # The narrow svg view box that lines and bands are stretched from.
 BOX_WIDTH, BOX_HEIGHT = 1000, 100
 
@@ -146,6 +148,7 @@ class BandChart:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     table: Table
+    limit: Tick | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +210,18 @@ def band_chart(
     low: Sequence[float | None] = (),
     high: Sequence[float | None] = (),
     spikes: Sequence[Spike] = (),
+    limit: float | None = None,
     write: Format | None = None,
 ) -> BandChart:
-    """A line, its expected band, and a marker per spike. None is a gap: not measured, or no baseline yet."""
+    """A line, its expected band, a marker per spike, and a line at `limit`, where that is not out of sight. None is a
+    gap: not measured, or no baseline yet.
+    """
     write = write or count
     low, high = low or [None] * len(steps), high or [None] * len(steps)
     _require_same_length(steps, [values, low, high])
-    top, ticks = _scale([value for value in (*values, *high) if value is not None])
+    drawn = [value for value in (*values, *high) if value is not None]
+    shown_limit = limit if limit and max(drawn, default=0) * FURTHEST_LIMIT >= limit else None
+    top, ticks = _scale([*drawn, shown_limit or 0])
     known_spikes = {spike.index: spike for spike in spikes if values[spike.index] is not None}
     points = [_point(step, values[i], low[i], high[i], known_spikes.get(i), write) for i, step in enumerate(steps)]
     return BandChart(
@@ -237,6 +245,7 @@ def band_chart(
         x_ticks=_time_ticks(steps),
         y_ticks=_value_ticks(ticks, top, write),
         table=Table(("Time", "Value", "Usual", "Spike"), tuple(row for _, row in points)),
+        limit=Tick(percent(1 - shown_limit / top), write(shown_limit)) if shown_limit else None,
     )
 
 
@@ -284,6 +293,11 @@ def nice_ticks(highest: float, *, most: int = 4) -> tuple[float, ...]:
 def count(value: float) -> str:
     """1204 → '1,204'; 0.25 → '0.25'."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def counted(amount: float, what: str) -> str:
+    """1 → "1 call", 1204 → "1,204 calls"."""
+    return f"{count(amount)} {what}{'s' * (amount != 1)}"
 
 
 def percent(share: float) -> str:

@@ -50,7 +50,7 @@ def usage(counts: Counts, expected: Expectation, period: Period, *, now: datetim
         for slot in period.lines
     ]
     total = counts.total(values, period.start, period.end)
-    said = f"{usual.write(metric, total)} {usual.NAMES[metric]} {period.words}"
+    said = f"{usual.named(metric, total)} {period.words}"
     bands = [_band(expected, slot, sum) for slot in period.lines]
     return _usage(expected, period, sums, bands, said, now=now)
 
@@ -61,8 +61,18 @@ def concurrency(peaks: Peaks, expected: Expectation, period: Period, *, now: dat
     bands = [_band(expected, slot, max) for slot in period.lines]
     highest = peaks.highest(period.start, period.end)
     limit = f" of {drawing.count(peaks.limit)} that UponAI allows" if peaks.limit is not None else ""
-    said = f"At most {drawing.count(highest)} at once{limit}, {period.words}" if highest is not None else ""
-    return _usage(expected, period, most, bands, said, now=now)
+    said = f"At most {drawing.count(highest)} at once{limit}, {period.words}{_since(peaks, period)}" if highest else ""
+    if highest == 0:
+        said = f"None was running {period.words}{_since(peaks, period)}"
+    return _usage(expected, period, most, bands, said, now=now, limit=peaks.limit)
+
+
+def _since(peaks: Peaks, period: Period) -> str:
+    """Where measuring began within the period: what lies before was not quiet, but is not known."""
+    if peaks.known_from is None or peaks.known_from <= period.start:
+        return ""
+    local = peaks.known_from.astimezone(period.zone)
+    return f"; measured since {local.day} {local:%b} {local:%H:%M} only"
 
 
 def _usage(
@@ -73,6 +83,7 @@ def _usage(
     total: str,
     *,
     now: datetime,
+    limit: int | None = None,
 ) -> Usage:
     metric, slots = expected.metric, period.lines
     spikes = _spikes(expected, period, values, now=now)
@@ -85,6 +96,7 @@ def _usage(
         low=[low for low, _high in bands],
         high=[high for _low, high in bands],
         spikes=spikes,
+        limit=limit,
         write=_money if metric == Metric.MONEY else drawing.count,
     )
     tabs = tuple(Tab(label, links.home(period, metric=one), one == metric) for one, label in TABS.items())
