@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from django.db import connection
-from django.db.models import Count, Q, Sum
+from django.db import connection, models
+from django.db.models import Count, Sum
 from django.db.models.functions import TruncHour, TruncMinute
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
@@ -27,12 +27,12 @@ from fraudconsole.bench.scratch import Place
 from monitoring.dashboards import blocked, counts, pulse, running, top
 from monitoring.dashboards.period import HOUR, Period, floor_hour
 from monitoring.dashboards.top import Rank
-from monitoring.models import Call
-from policies.models import Decision, PhoneNumber
+from monitoring.models import BlockedCall, Call
+from policies.models import PhoneNumber
 
 PERIODS = ("1h", "24h", "7d", "30d")
-MANY, FEW = 10_000_000, 1_000_000
-"""Calls of the whole history, at the same rate of calls."""
+TIMES = 10
+"""So much longer is the longer history, at the same rate of calls."""
 SHRUNK = 20
 UTC_ZONE = ZoneInfo("UTC")
 Work = Callable[[], object]
@@ -56,24 +56,23 @@ def measure(place: Place, size: Size, chance: random.Random) -> list[Table]:
 
 
 def _measure(place: Place, size: Size) -> list[Table]:
-    shrunk = 1 if size == FULL else SHRUNK
+    # A smaller run has fewer calls an hour, not fewer days: a period must lie within both histories.
+    hourly = past.CALLS_AN_HOUR // (1 if size == FULL else SHRUNK)
+    calls = hourly * 24 * past.DAYS
     now, client = timezone.now(), _signed_in(place.workspace)
     pages, queries = {}, {}
-    reached = now
     with scoped(place.workspace.pk):
         numbers = list(PhoneNumber.objects.values_list("e164", flat=True))
     past.sample(place.workspace.pk, now=now)
-    written = 0
-    for calls in (FEW // shrunk, MANY // shrunk):
-        # A smaller run has fewer calls an hour, not fewer days: a period must lie within both histories.
-        start = now - timedelta(hours=calls * shrunk / past.CALLS_AN_HOUR)
-        past.write(place.workspace.pk, start=start, end=reached, numbers=numbers, calls=calls - written)
-        written = calls
-        past.count(place.workspace.pk, now=now)
-        reached = start
-        pages[calls] = _pages(client, size)
-        queries[calls] = _queries(place.workspace.pk, now, size)
-    return [_of_pages(pages, client, past.CALLS_AN_HOUR // shrunk), _of_queries(queries)]
+    end = floor_hour(now) + HOUR
+    past.write(place.workspace.pk, start=end - timedelta(days=past.DAYS), end=end, numbers=numbers, calls=calls)
+    past.count(place.workspace.pk, now=now)
+    for length in (calls, calls * TIMES):
+        if length > calls:
+            past.repeat(place.workspace.pk, times=TIMES - 1)
+        pages[length] = _pages(client, size)
+        queries[length] = _queries(place.workspace.pk, now, size)
+    return [_of_pages(pages, client, hourly), _of_queries(queries)]
 
 
 def _signed_in(workspace: Workspace) -> Client:
@@ -162,31 +161,43 @@ def _all(workspace_id: int, now: datetime) -> list[Query]:
                 partial(counts.hourly, start=start, end=end),
                 partial(_raw_steps, start, end, TruncHour),
             ),
-            Query(f"{key}: by country", partial(counts.by_country, period), partial(_raw_groups, period, "country")),
-            Query(
-                f"{key}: who stands out",
-                partial(top.top, period, (), Rank.BLOCKED),
-                lambda period=period: [_raw_groups(period, one) for one in ("phone_number", "peer", "public_key")],
-            ),
+            Query(f"{key}: by country", partial(counts.by_country, period), partial(_raw_countries, period)),
+            *(_of_parties(key, period, rank) for rank in (Rank.BLOCKED, Rank.CALLS)),
             Query(f"{key}: running at once", partial(running.peaks, period, now=now)),
         ]
     return queries
+
+
+def _of_parties(key: str, period: Period, rank: Rank) -> Query:
+    read = partial(top.top, period, (), rank)
+    return Query(f"{key}: who stands out, by {rank.value}", read, partial(_raw_parties, period, rank))
 
 
 def _raw_steps(start: datetime, end: datetime, cut: type[TruncHour]) -> None:
     calls = Call.objects.filter(started_at__gte=start, started_at__lt=end).order_by()
     sums = calls.annotate(moment=cut("started_at", tzinfo=UTC)).values_list("moment", "status")
     list(sums.annotate(Count("pk"), Sum("duration_ms"), Sum("cost_cents")))
-    decisions = Decision.objects.filter(verdict="block", at__gte=start, at__lt=end).order_by()
-    list(decisions.annotate(moment=cut("at", tzinfo=UTC)).values_list("moment", "reason").annotate(Count("pk")))
+    listed = BlockedCall.objects.filter(at__gte=start, at__lt=end).order_by()
+    list(listed.annotate(moment=cut("at", tzinfo=UTC)).values_list("moment", "reason").annotate(Count("pk")))
 
 
-def _raw_groups(period: Period, column: str) -> None:
-    inside = Q(started_at__gte=period.start, started_at__lt=period.end)
-    calls = Call.objects.filter(inside).order_by().values_list(column)
-    list(calls.annotate(calls=Count("pk"), cents=Sum("cost_cents")).order_by("-calls")[:300])
-    decisions = Decision.objects.filter(verdict="block", at__gte=period.start, at__lt=period.end).order_by()
-    list(decisions.values_list(column).annotate(calls=Count("pk")).order_by("-calls")[:300])
+def _raw_calls(period: Period) -> models.QuerySet[Call]:
+    return Call.objects.filter(started_at__gte=period.start, started_at__lt=period.end).order_by()
+
+
+def _raw_blocked(period: Period) -> models.QuerySet[BlockedCall]:
+    return BlockedCall.objects.filter(at__gte=period.start, at__lt=period.end).order_by()
+
+
+def _raw_countries(period: Period) -> None:
+    list(_raw_calls(period).values_list("country").annotate(Count("pk"), Sum("cost_cents")))
+    list(_raw_blocked(period).values_list("country").annotate(Count("pk")))
+
+
+def _raw_parties(period: Period, rank: Rank) -> None:
+    rows = _raw_blocked(period) if rank == Rank.BLOCKED else _raw_calls(period)
+    for column in ("phone_number", "peer", "public_key"):
+        list(rows.exclude(**{column: ""}).values_list(column).annotate(amount=Count("pk")).order_by("-amount")[:5])
 
 
 def _of_queries(queries: Mapping[int, Mapping[str, tuple[Figures, Figures | None]]]) -> Table:
