@@ -17,7 +17,6 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts import keys
-from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
 from monitoring.api.blocked_calls import as_by_rest
 from monitoring.dashboards.blocked_call_page import SOURCES, blocked_call_page, decision_href
@@ -33,6 +32,7 @@ from policies.admin.filters import (
     TimeRangeFilter,
 )
 from policies.admin.listed_peer import listed_peer
+from policies.admin.transfers import ListWithTransfers
 from policies.exception_input import LONGEST_REASON
 from policies.models import PhoneNumber
 from policies.uponai import refusals
@@ -71,7 +71,7 @@ class SourceFilter(CodeFilter):
 
 
 @admin.register(BlockedCall)
-class BlockedCallAdmin(ExportedList):
+class BlockedCallAdmin(ListWithTransfers):
     ordering = ("-at", "-id")
     sortable_by = ()
     actions = None
@@ -165,7 +165,7 @@ class BlockedCallAdmin(ExportedList):
 
     @display(description="What")
     def what(self, row: BlockedCall) -> str:
-        return words.attempt(row.direction, row.channel)
+        return self.transfer(row) or words.attempt(row.direction, row.channel)
 
     @display(description="Reason")
     def why(self, row: BlockedCall) -> str:

@@ -9,24 +9,23 @@ from itertools import zip_longest
 
 from django.urls import reverse
 
-from accounts.countries import name_of
+from accounts import keys
+from accounts.countries import NAMES, name_of
 from monitoring.dashboards import drawing, links
 from monitoring.dashboards.counts import Counts
 from monitoring.dashboards.period import Period
-from policies import words
-from policies.models import Decision
+from monitoring.models import BlockedCall
+from policies import transferred, words
 
 NEWEST = 10
 # More colours than this cannot be told apart; the rest is drawn as one.
 MOST_REASONS = 6
-_FIELDS = (
-    *("pk", "at", "direction", "channel", "reason"),
-    *("phone_number", "public_key", "peer", "peer_text", "country"),
-)
 
 
 @dataclass(frozen=True, slots=True)
-class BlockedCall:
+class Newest:
+    """One of the newest. `note`: what it was, where that is not said by who called whom."""
+
     at: datetime
     what: str
     sender: words.WrittenNumber
@@ -34,6 +33,7 @@ class BlockedCall:
     reason: str
     country: str
     href: str
+    note: str = ""
 
 
 def chart(counts: Counts, period: Period) -> drawing.StackedBars:
@@ -80,19 +80,22 @@ def _describe(series: Sequence[drawing.Series], period: Period) -> str:
     return f"{said}, most often because of: {first.name.lower()} ({drawing.count(sum(first.values))})."
 
 
-def newest() -> list[BlockedCall]:
-    rows = Decision.objects.filter(verdict="block").order_by("-at", "-id").only(*_FIELDS)[:NEWEST]
-    return [_blocked_call(row) for row in rows]
+def newest() -> list[Newest]:
+    """From every source, as the list behind it."""
+    rows = list(keys.with_names(BlockedCall.objects.order_by("-at", "-id"))[:NEWEST])
+    told = transferred.of(rows)
+    return [_newest(row, str(told[row.decision_id]) if row.decision_id in told else "") for row in rows]
 
 
-def _blocked_call(decision: Decision) -> BlockedCall:
-    sides = words.sides(decision)
-    return BlockedCall(
-        at=decision.at,
-        what=words.attempt(decision.direction, decision.channel),
+def _newest(row: BlockedCall, note: str) -> Newest:
+    sides = words.sides(row)
+    return Newest(
+        at=row.at,
+        what=note or words.attempt(row.direction, row.channel),
         sender=sides["sender"],
         receiver=sides["receiver"],
-        reason=words.reason(decision.reason),
-        country=name_of(decision.country) if decision.country else "",
-        href=reverse("admin:policies_decision_change", args=[decision.pk]),
+        reason=words.reason(row.reason),
+        country=name_of(row.country) if row.country in NAMES else "",
+        href=reverse("admin:monitoring_blockedcall_change", args=[row.pk]),
+        note=note,
     )

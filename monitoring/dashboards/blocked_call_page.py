@@ -14,10 +14,11 @@ from monitoring.models import BlockedCall, Call
 from policies import words
 from policies.models import Decision
 
-BY_THE_GATE = (BlockedCall.Source.GATE, BlockedCall.Source.INBOUND)
+BY_THE_GATE = (BlockedCall.Source.GATE, BlockedCall.Source.INBOUND, BlockedCall.Source.TRANSFER)
 SOURCES = {
     BlockedCall.Source.GATE: "The gate",
     BlockedCall.Source.INBOUND: "Our answer",
+    BlockedCall.Source.TRANSFER: "The gate, at a transfer",
     BlockedCall.Source.REFUSED: "UponAI, at the start",
     BlockedCall.Source.NOT_CONNECTED: "UponAI or a network",
 }

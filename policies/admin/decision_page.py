@@ -14,10 +14,12 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from accounts.countries import NAMES, name_of
+from policies import transferred
 from policies.admin import test_call
 from policies.admin.judgement import Judgement, judgement
 from policies.engine.names import Direction, VerdictKind
 from policies.models import Decision, PhoneNumber
+from policies.transferred import Transferred
 
 SIMILAR_DAYS = 30
 # Enough to tell a stray call from an attack; counting further would read the whole month.
@@ -39,6 +41,7 @@ class DecisionPage:
     judgement: Judgement
     test_href: str
     similar: Similar | None
+    transferred: Transferred | None
     record: str
     country_href: str
 
@@ -53,6 +56,7 @@ def decision_page(decision: Decision, *, now: datetime) -> DecisionPage:
         judgement=judgement(decision, number_id=number.pk if number else None),
         test_href=test_call.href(test_call.Typed.of(decision), recorded=decision),
         similar=_similar(decision, now),
+        transferred=transferred.of([decision]).get(decision.decision_id),
         record=_record(decision),
         country_href=_country_href(decision.country),
     )

@@ -18,7 +18,6 @@ from unfold.decorators import display
 
 from accounts import keys
 from accounts.admin.base import acting, is_htmx
-from accounts.admin.exporting import ExportedList
 from accounts.exports import Facts
 from accounts.kyc.states import SuspendReason
 from policies import fraud, words
@@ -35,6 +34,7 @@ from policies.admin.filters import (
     WouldBeFilter,
 )
 from policies.admin.listed_peer import listed_peer
+from policies.admin.transfers import ListWithTransfers
 from policies.api.decisions import DecisionSerializer
 from policies.models import Decision
 
@@ -42,7 +42,7 @@ AS_BY_REST = DecisionSerializer()
 
 
 @admin.register(Decision)
-class DecisionAdmin(ExportedList):
+class DecisionAdmin(ListWithTransfers):
     ordering = ("-at", "-id")
     sortable_by = ()
     actions = None
@@ -153,7 +153,7 @@ class DecisionAdmin(ExportedList):
 
     @display(description="What")
     def what(self, decision: Decision) -> str:
-        return words.attempt(decision.direction, decision.channel)
+        return self.transfer(decision) or words.attempt(decision.direction, decision.channel)
 
     @display(description="Reason")
     def why(self, decision: Decision) -> str:

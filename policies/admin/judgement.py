@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.components import Action, Sentence
 from accounts.countries import is_sanctioned, name_of
-from policies import words
+from policies import transferred, words
 from policies.admin import hold_words
 from policies.engine import counterfactuals
 from policies.engine.names import Reason, VerdictKind
@@ -66,7 +66,7 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
         observed=bool(decision.would_be),
         sentence=_sentence(decision),
         **words.sides(decision, own_href=number_href),
-        what=words.attempt(decision.direction, decision.channel),
+        what=_what(decision),
         number_class=words.number_class(decision.number_class),
         public_key=decision.public_key,
         ip=decision.ip or "",
@@ -80,6 +80,12 @@ def judgement(decision: Decision, *, number_id: int | None) -> Judgement:
         number_href=number_href if _is_up_to_lists(decision) else "",
         **_open_for_a_time(decision),
     )
+
+
+def _what(decision: Decision) -> str:
+    if transferred.is_one(decision):
+        return "Transfer of a running call"
+    return words.attempt(decision.direction, decision.channel)
 
 
 def _sentence(decision: Decision) -> Sentence:
