@@ -12,8 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.roles import Role
+from accounts.scoping import scoped
 from monitoring.admin import blocked_calls
 from monitoring.models import BlockedCall
+from policies.engine.types import Attempt, Channel, Direction
+from policies.gate import inbound_judge, transfers
+from policies.gate.transfers import Transfer
+from policies.models import CallToEnd, Decision
 from tests import factories
 from tests.monitoring.dashboards.rows import NOW, list_blocked, make_call, make_decision
 from tests.monitoring.ingest.test_blocked_calls import make_dial
@@ -167,3 +172,36 @@ def test_the_page_of_another_workspace_s_row_does_not_exist(client, four):
 
     for pk in BlockedCall.objects.values_list("pk", flat=True):
         assert client.get(reverse("admin:monitoring_blockedcall_change", args=[pk])).status_code == 404
+
+
+def test_a_transfer_is_told_with_its_caller_and_what_became_of_the_call(in_workspace, number, viewer):
+    asked = Attempt(direction=Direction.INBOUND, channel=Channel.PHONE_CALL, call_reference="call_t")
+    known = inbound_judge.id_of_decision(in_workspace.pk, inbound_judge.attempt_key(asked))
+    began = make_decision(number, "+12125550123", NOW - timedelta(minutes=2))
+    Decision.objects.filter(pk=began.pk).update(decision_id=known, call_reference="call_t")
+    with scoped(in_workspace.pk):
+        for call, to in (("call_t", "+5351234567"), ("call_of_nobody", "+5351234568")):
+            transfers.judge(in_workspace.pk, Transfer(call, number.e164, to, 1), now=NOW)
+    list_blocked(in_workspace.pk, NOW)
+    assert set(listed(viewer)) == {"transfer"}
+    panel = reverse("monitoring:panel-newest")
+    pages = [reverse(LIST), reverse("admin:policies_decision_changelist"), panel]
+
+    for page in pages:
+        said = text(viewer.get(page))
+        assert "Transfer of the call from +1 212-555-0123, which is being ended" in said
+        assert "Transfer of a running call, which is being ended" in said
+    with CaptureQueriesContext(connection) as queries:
+        viewer.get(panel)
+    assert sum("calltoend" in query["sql"] for query in queries) == 1
+
+    CallToEnd.objects.filter(call_id="call_t").update(ended_at=NOW, due_at=None)
+    decision = Decision.objects.get(peer="+5351234567")
+    page = text(viewer.get(reverse("admin:policies_decision_change", args=[decision.pk])))
+    assert "UponAI was transferring the call from +1 212-555-0123 there. The call was ended" in page
+    assert "Transfer of a running call" in page
+    assert "which was ended" in text(viewer.get(panel))
+
+
+def text(answer) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", unescape(answer.content.decode())).split())

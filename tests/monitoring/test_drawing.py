@@ -160,6 +160,15 @@ def test_it_marks_a_spike_at_its_value_with_its_words_and_link():
     assert chart.table.rows[1].cells == ("8", "1–3", "Spike: 8 calls")
 
 
+def test_it_draws_a_limit_unless_that_would_press_everything_flat():
+    chart = band([3, 4], limit=20)
+
+    assert (chart.limit.label, chart.limit.at) == ("20", "0%")
+    assert band([3, 4], limit=None).limit is None
+    assert band([3, 4], limit=100).limit is None
+    assert band([0, 0], limit=5).limit is None
+
+
 def test_it_says_what_is_not_known():
     chart = band([None, 2])
 
