@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0006_sync_settings'),
+        ('accounts', '0007_kyc_guards'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_sync_settings'),
-        ('monitoring', '0003_hour_totals'),
+        ('monitoring', '0005_days_of_parties'),
     ]
 
     operations = [

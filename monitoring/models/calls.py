@@ -117,12 +117,13 @@ class WebhookEvent(WorkspaceModel):
     error = models.TextField(blank=True)
 
     class Meta:
+        verbose_name = "event"
         constraints = [models.UniqueConstraint(fields=["workspace", "event_key"], name="webhook_event_once")]
         indexes = [
             models.Index(
                 fields=["due_at", "workspace"], condition=models.Q(due_at__isnull=False), name="webhook_event_due"
             ),
-            models.Index(fields=["received_at"], name="webhook_event_oldest"),
+            models.Index(fields=["workspace", "received_at"], name="webhook_event_oldest"),
             models.Index(
                 fields=["workspace", "state"],
                 condition=models.Q(state__in=["failed", "dead"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 from accounts.scoping import WorkspaceModel
@@ -167,6 +169,13 @@ class RollupProgress(WorkspaceModel):
     ended_until = models.DateTimeField(null=True, help_text="The newest Call.changed_at looked at for it.")
     parties_blocked_until = models.BigIntegerField(default=0, help_text="The highest BlockedCall.id in PartyBucket.")
     parties_calls_until = models.DateTimeField(null=True, help_text="The newest Call.changed_at in PartyBucket.")
+    forgotten_until = models.DateTimeField(
+        null=True, help_text="Rows of before may be gone, see `ingest.retention`: their hours are not counted anew."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace"], name="rollup_progress_once")]
+
+    def countable(self, hours: list[datetime]) -> list[datetime]:
+        """Those of the hours whose rows are all there still."""
+        return [hour for hour in hours if self.forgotten_until is None or hour >= self.forgotten_until]
