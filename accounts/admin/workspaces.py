@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminTextareaWidget
 
 from accounts import countries, gate_rules, leaks, workspaces
@@ -200,4 +201,6 @@ class WorkspaceAdmin(ConsoleAdmin):
         if slug not in {workspace.slug for workspace in request.workspaces}:  # type: ignore[attr-defined]
             raise Http404("You do not work in this workspace.")
         request.session[SESSION_KEY] = slug
-        return redirect(reverse("admin:index"))
+        back = request.POST.get("next", "")
+        here = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+        return redirect(back if here else reverse("admin:index"))
