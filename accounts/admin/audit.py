@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts.admin.base import ConsoleAdmin
-from accounts.admin.display import time_cell
+from accounts.admin.display import time_cell, with_numbers_written
 from accounts.models import AuditEntry
 
-SPELT_OTHERWISE = {"kyc": "KYC", "api": "API", "uponai": "UponAI"}
+SPELT_OTHERWISE = {
+    "kyc": "KYC",
+    "api": "API",
+    "uponai": "UponAI",
+    "url": "URL",
+    "ip": "IP",
+    "sms": "SMS",
+}
+AS_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)")
 
 
 def in_words(name: str) -> str:
     """A name of our code as a person would write it: "kyc_record" is "KYC record"."""
     words = [SPELT_OTHERWISE.get(word, word) for word in name.replace("_", " ").split()]
-    text = " ".join(words)
+    text = " ".join(words).replace("re assert", "re-assert")
     return text[:1].upper() + text[1:]
 
 
@@ -75,7 +87,14 @@ def _text(value: Any) -> str:
         return ", ".join(_text(entry) for entry in value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(part)}" for key, part in value.items())
-    return str(value)
+    return _time_text(str(value))
+
+
+def _time_text(text: str) -> str:
+    """A moment in the workspace's time zone; any other text as it is."""
+    if not AS_ISO.fullmatch(text):
+        return text
+    return date_format(timezone.localtime(datetime.fromisoformat(text)), "j M Y, H:i:s")
 
 
 def shown(entry: AuditEntry) -> dict[str, Any]:
@@ -133,9 +152,8 @@ class AuditEntryAdmin(ConsoleAdmin):
     @display(description="About", ordering="object_label")
     def about(self, entry: AuditEntry) -> SafeString | str:
         href = object_url(entry)
-        return (
-            format_html('<a class="fc-link" href="{}">{}</a>', href, entry.object_label) if href else entry.object_label
-        )
+        label = with_numbers_written(entry.object_label)
+        return format_html('<a class="fc-link" href="{}">{}</a>', href, label) if href else label
 
     @display(description="Changes")
     def differs(self, entry: AuditEntry) -> str:

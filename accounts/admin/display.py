@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2W
 from accounts import countries
 
 FEW = 4
+E164 = re.compile(r"\+[1-9]\d{6,14}\b")
 
 
 def as_people_write(e164: str) -> str:
@@ -25,6 +27,11 @@ def as_people_write(e164: str) -> str:
     except phonenumbers.NumberParseException:
         return e164
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+def with_numbers_written(text: str) -> str:
+    """A sentence that names numbers as programs do, with the numbers as people write them."""
+    return E164.sub(lambda found: as_people_write(found[0]), text)
 
 
 def searched_digits(term: str) -> str:

@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import ChoicesRadioFilter
 from unfold.decorators import display
 
 from accounts.admin.base import ConsoleAdmin, acting
-from accounts.admin.display import badge, country_facts, time_cell
+from accounts.admin.display import badge, country_facts, time_cell, with_numbers_written
 from accounts.components import Action, Sentence
 from policies import approvals
 from policies.admin.country_input import how_many
@@ -97,7 +97,7 @@ class ProposedChangeAdmin(ConsoleAdmin):
 
     @display(description="What")
     def thing(self, row: ProposedChange) -> str:
-        return row.about
+        return with_numbers_written(row.about)
 
     @display(description="State")
     def state_badge(self, row: ProposedChange) -> str:
@@ -124,7 +124,7 @@ def _page(row: ProposedChange, request: HttpRequest, *, may: bool) -> dict[str, 
     waits = row.state == State.AWAITING
     mine = approvals.is_proposer(row, request.user)  # type: ignore[arg-type]
     return {
-        "title": row.about,
+        "title": with_numbers_written(row.about),
         "proposal": row,
         "sentence": _sentence(row, waits=waits, mine=mine, may=may),
         "proposer": approvals.proposer_of(row),
@@ -142,11 +142,12 @@ def _page(row: ProposedChange, request: HttpRequest, *, may: bool) -> dict[str, 
 
 
 def _sentence(row: ProposedChange, *, waits: bool, mine: bool, may: bool) -> Sentence:
+    about = with_numbers_written(row.about)
     if not waits:
         tone = "quiet" if row.state == State.APPROVED else "notice"
-        return Sentence(tone, approvals.standing(row), f"{row.about}. “{row.answer}”" if row.answer else row.about)
+        return Sentence(tone, approvals.standing(row), f"{about}. “{row.answer}”" if row.answer else about)
     if not mine:
-        return Sentence("warning", "This waits for a second person. Nothing was changed yet.", row.about)
+        return Sentence("warning", "This waits for a second person. Nothing was changed yet.", about)
     withdraw = Action(
         "Withdraw",
         reverse("admin:policies_proposedchange_withdraw", args=[row.pk]),
@@ -154,7 +155,7 @@ def _sentence(row: ProposedChange, *, waits: bool, mine: bool, may: bool) -> Sen
         confirm="Nobody can approve it any more then. Nothing else changes.",
     )
     text = "You proposed this. It waits for somebody else, and nothing was changed yet."
-    return Sentence("notice", text, row.about, (withdraw,) if may else ())
+    return Sentence("notice", text, about, (withdraw,) if may else ())
 
 
 def _figures(found: dict[str, Any]) -> list[dict[str, str]]:
@@ -183,7 +184,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     others = part["count"] - len(part["about"])
     return {
         "title": _DIRECTIONS.get(part["direction"], part["direction"]),
-        "about": ", ".join(part["about"]) + (f" and {others} more" if others > 0 else ""),
+        "about": ", ".join(map(with_numbers_written, part["about"])) + (f" and {others} more" if others > 0 else ""),
         "tiers": [
             {"name": tier, "words": TIER_WORDS.get(tier, ""), "countries": country_facts(codes)}
             for tier, codes in sorted(by_tier.items())
