@@ -74,6 +74,23 @@
     }
   });
 
+  // The picker of select2 stands for a field and has no name of its own.
+  const nameThePickers = () => {
+    for (const box of document.querySelectorAll("select + .select2-container")) {
+      const select = box.previousElementSibling;
+      const label = select.labels[0];
+      if (!label) continue;
+      label.id ||= `${select.id}-label`;
+      const shown = box.querySelector(".select2-selection__rendered");
+      for (const part of box.querySelectorAll(".select2-search__field, [role=textbox]")) {
+        part.setAttribute("aria-labelledby", label.id);
+      }
+      box.querySelector("[role=combobox]")?.setAttribute("aria-labelledby", `${label.id} ${shown?.id ?? ""}`.trim());
+    }
+  };
+  // It is made by what waits for jQuery to be ready, which may be after the page is.
+  window.addEventListener("load", () => window.django?.jQuery?.(nameThePickers));
+
   // A form without htmx is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     const form = event.target;
