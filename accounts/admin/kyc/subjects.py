@@ -14,8 +14,9 @@ from django.template.loader import render_to_string
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
 
+from accounts import countries
 from accounts.admin.base import ConsoleAdmin, VerbForm, acting
-from accounts.admin.display import CountriesField, CountryField, countries_cell, phone_facts, searched_digits
+from accounts.admin.display import CountriesField, CountryField, phone_facts, searched_digits
 from accounts.kyc import privacy, records
 from accounts.models import KycDocument, Subject
 
@@ -116,7 +117,7 @@ class SubjectAdmin(ConsoleAdmin):
     @display(description="Lives in", ordering="country_of_residence")
     def residence(self, row: Subject) -> str:
         code = row.country_of_residence.code
-        return countries_cell([code]) if code else "—"
+        return f"{countries.flag(code)} {countries.name_of(code)}" if code else "—"
 
     @display(description="KYC records", ordering="records")
     def shown_records(self, row: Subject) -> str:
