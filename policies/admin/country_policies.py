@@ -335,15 +335,15 @@ class CountryPolicyAdmin(ConsoleAdmin):
         }
         return render_to_string("accounts/_count_link.html", context)
 
-    @display(description="May call in")
+    @display(description="May be called from")
     def inbound(self, row: CountryPolicy) -> str:
         return _summary(row.current_revision.inbound)
 
-    @display(description="May be called out")
+    @display(description="May call")
     def outbound(self, row: CountryPolicy) -> str:
         return _summary(row.current_revision.outbound)
 
-    @display(description="")
+    @display(description="Default")
     def default(self, row: CountryPolicy) -> str:
         return badge("Default", "pending", _default_means()) if row.is_default else ""
 
