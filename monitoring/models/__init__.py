@@ -1,7 +1,7 @@
 """What happened: calls, chats and messages at UponAI, their counts, and what the console told of them."""
 
 from monitoring.models.blocked_calls import BlockedCall
-from monitoring.models.calls import AgentSeen, Call, KnownSender, PullProgress, WebhookEvent
+from monitoring.models.calls import AgentSeen, Call, EventBatch, KnownSender, PullProgress, WebhookEvent
 from monitoring.models.messages import Alert, Digest, Relay, RelayDelivery
 from monitoring.models.usage import (
     ConcurrencySample,
@@ -19,6 +19,7 @@ __all__ = [
     "Call",
     "ConcurrencySample",
     "Digest",
+    "EventBatch",
     "HourTotal",
     "KnownSender",
     "MinuteBucket",

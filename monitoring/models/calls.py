@@ -71,6 +71,24 @@ class Call(WorkspaceModel):
             models.Index(
                 fields=["workspace", "-started_at"], condition=models.Q(gating="ungated"), name="call_newest_ungated"
             ),
+            models.Index(
+                fields=["workspace", "-started_at"], condition=models.Q(gating="known"), name="call_newest_known"
+            ),
+            # What nobody could say yet, and what only UponAI's list told of, is looked for every few seconds.
+            models.Index(
+                fields=["workspace", "-started_at"],
+                condition=models.Q(gating="")
+                & (models.Q(channel__in=("web_call", "chat")) | models.Q(direction="outbound")),
+                name="call_newest_unmarked",
+            ),
+            models.Index(
+                fields=["workspace", "-started_at"],
+                condition=models.Q(direction="inbound", decision_id__isnull=True, undecided=False),
+                name="call_newest_undecided",
+            ),
+            models.Index(
+                fields=["workspace", "-started_at"], condition=models.Q(told_by="list"), name="call_newest_listed"
+            ),
             models.Index(fields=["workspace", "agent", "-started_at"], name="call_of_agent"),
             models.Index(fields=["workspace", "country", "-started_at"], name="call_of_country"),
             models.Index(
@@ -90,10 +108,10 @@ class Call(WorkspaceModel):
 
 
 class WebhookEvent(WorkspaceModel):
-    """An event as UponAI sent it, and how far its processing is. Written by `ingest.inbox` alone.
+    """An event as UponAI sent it, and how far its processing is. Written by `ingest` alone.
 
     The row is the queue: it exists before UponAI is answered, and `due_at` says when somebody may take it. While it
-    is processed, that is when the lease of `lease_token` ends. None: nothing is to be done.
+    is processed alone, that is when the lease of `lease_token` ends. None: nothing is to be done.
     """
 
     class State(models.TextChoices):
@@ -115,6 +133,10 @@ class WebhookEvent(WorkspaceModel):
     lease_token = models.UUIDField(null=True)
     processed_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
+    told = models.TextField(
+        null=True,
+        help_text="What was read of it when it came, see `ingest.fold`; empty: its body has to be read, or it is done.",
+    )
 
     class Meta:
         verbose_name = "event"
@@ -125,6 +147,11 @@ class WebhookEvent(WorkspaceModel):
             ),
             models.Index(fields=["workspace", "received_at"], name="webhook_event_oldest"),
             models.Index(
+                fields=["workspace", "call_reference"],
+                condition=~models.Q(call_reference=""),
+                name="webhook_event_of_call",
+            ),
+            models.Index(
                 fields=["workspace", "state"],
                 condition=models.Q(state__in=["failed", "dead"]),
                 name="webhook_event_in_trouble",
@@ -133,6 +160,17 @@ class WebhookEvent(WorkspaceModel):
 
     def __str__(self) -> str:
         return f"{self.event} {self.call_reference}: {self.get_state_display()}"
+
+
+class EventBatch(WorkspaceModel):
+    """Events that a worker folds together just now, or died at. Written by `ingest.processing` alone."""
+
+    id = models.BigAutoField(primary_key=True)
+    event_ids = models.JSONField()
+    began_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{len(self.event_ids)} events"
 
 
 class AgentSeen(WorkspaceModel):

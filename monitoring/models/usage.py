@@ -164,6 +164,10 @@ class RollupProgress(WorkspaceModel):
     usage_blocked_until = models.BigIntegerField(default=0, help_text="The highest BlockedCall.id in UsageBucket.")
     calls_until = models.DateTimeField(null=True, help_text="The newest Call.changed_at seen.")
 
+    rests_until = models.DateTimeField(
+        null=True, help_text="An hour with many calls takes long to count; nobody counts again before."
+    )
+
     blocked_until = models.BigIntegerField(default=0, help_text="The highest Decision.id in the list of blocked calls.")
     refused_until = models.BigIntegerField(default=0, help_text="The highest Dial.id looked at for it.")
     ended_until = models.DateTimeField(null=True, help_text="The newest Call.changed_at looked at for it.")
