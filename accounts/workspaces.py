@@ -33,6 +33,8 @@ SETTINGS_FIELDS = (
     "approval_tier",
     "approval_hours",
     "digest_period",
+    "keep_events_days",
+    "keep_calls_days",
 )
 
 

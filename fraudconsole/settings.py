@@ -291,7 +291,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep concurrency": {"task": "monitoring.tasks.sweep_concurrency", "schedule": 15.0, "options": {"expires": 15}},
     "forget samples": {"task": "monitoring.tasks.forget_samples", "schedule": 3600.0, "options": {"expires": 600}},
     "forget attempts": {"task": "policies.tasks.forget_attempts", "schedule": 3600.0, "options": {"expires": 600}},
-    "forget events": {"task": "monitoring.tasks.forget_events", "schedule": 3600.0, "options": {"expires": 600}},
+    "forget history": {"task": "monitoring.tasks.forget_history", "schedule": 3600.0, "options": {"expires": 600}},
     "forget minutes": {"task": "monitoring.tasks.forget_minutes", "schedule": 900.0, "options": {"expires": 600}},
 }
 if UPONAI_MANAGEMENT:

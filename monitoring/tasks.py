@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from monitoring import alert_mail, alerts, digest_mail, digests, relaying
-from monitoring.ingest import blocked_calls, concurrency, inbox, parties, pull, rollups
+from monitoring.ingest import blocked_calls, concurrency, inbox, parties, pull, retention, rollups
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +58,9 @@ def sweep_events(**_: Any) -> None:
             logger.exception("The events of workspace %s could not be processed; trying again.", workspace_id)
 
 
-@shared_task(name="monitoring.tasks.forget_events")
-def forget_events(**_: Any) -> None:
-    while inbox.forget_old(now=timezone.now()):
-        pass
+@shared_task(name="monitoring.tasks.forget_history")
+def forget_history(**_: Any) -> None:
+    retention.forget_history(now=timezone.now())
 
 
 @shared_task(name="monitoring.tasks.forget_minutes")

@@ -31,6 +31,11 @@ FOUR_EYES_MEAN = (
     "Opening a country of the chosen exposure waits for another owner or policy editor, wherever it is asked for. "
     "Closing, holds and the brake never wait. To ask for less here waits in the same way."
 )
+RETENTION_MEANS = (
+    "What is older is deleted for good, a little at a time and within hours. Counts by the hour stay for ever, so "
+    "charts and usage go on showing that time; lists, pages of single calls and replays do not. KYC records go by "
+    "their own settings, and the audit log stays."
+)
 
 
 def time_zone_choices() -> list[tuple[str, str]]:
@@ -91,6 +96,7 @@ class WorkspaceForm(settings_fields.KycSettingsFields, VerbForm):  # type: ignor
         fields = (
             *("name", "home_country", "time_zone", "agent_minute_price", "carrier_prices", "limits", "kyc_fallback"),
             *("new_numbers", "requests_per_second", "approval_tier", "approval_hours", "digest_period"),
+            *("keep_events_days", "keep_calls_days"),
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -111,6 +117,7 @@ class WorkspaceAdmin(ConsoleAdmin):
         ("At UponAI", {"fields": ("new_numbers", "requests_per_second")}),
         ("Four eyes", {"fields": (("approval_tier", "approval_hours"),), "description": FOUR_EYES_MEAN}),
         ("Mail", {"fields": ("digest_period",)}),
+        ("What is kept", {"fields": (("keep_events_days", "keep_calls_days"),), "description": RETENTION_MEANS}),
         (
             "Limits of the whole workspace",
             {"fields": ("limits",), "classes": ["collapse"], "description": LIMITS_MEAN},

@@ -51,6 +51,8 @@ class WorkspaceSerializer(serializers.ModelSerializer):
             "approval_tier",
             "approval_hours",
             "digest_period",
+            "keep_events_days",
+            "keep_calls_days",
         )
 
 
@@ -74,6 +76,8 @@ class EditWorkspace(Body):
     )
     approval_hours = WholeNumber(required=False, min_value=1, max_value=720)
     digest_period = serializers.ChoiceField(required=False, choices=DigestPeriod.choices)
+    keep_events_days = WholeNumber(required=False, min_value=7, max_value=400)
+    keep_calls_days = WholeNumber(required=False, min_value=90, max_value=3660)
 
     def validate_home_country(self, code: str) -> str:
         if code not in countries.CODES:

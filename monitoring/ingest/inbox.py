@@ -38,8 +38,6 @@ FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 300.0
 RING_AT_MOST_EVERY_SECONDS = 0.25
 """A burst of events is one ring; the sweep finds what came just after it."""
-KEPT = timedelta(days=30)
-FORGET_AT_ONCE = 5000
 
 WITHOUT_EFFECT = frozenset({"transcript_updated", "transfer_bridged", "transfer_cancelled", "transfer_ended"})
 """Known, kept, and told of by others: the end of the call tells what it said, its start where it was transferred."""
@@ -328,11 +326,3 @@ def _ours(row: Leased) -> models.QuerySet[WebhookEvent]:
 
 def _sentence(trouble: Exception) -> str:
     return f"{type(trouble).__name__}: {trouble}"[:500].replace("\x00", "�")
-
-
-def forget_old(*, now: datetime) -> int:
-    """Deletes a batch of events older than KEPT that need nothing any more. Answers how many."""
-    with unscoped(reason="retention is the same for every workspace"):
-        old = WebhookEvent.objects.filter(received_at__lt=now - KEPT, due_at=None)
-        ids = list(old.order_by("received_at").values_list("pk", flat=True)[:FORGET_AT_ONCE])
-        return WebhookEvent.objects.filter(pk__in=ids).delete()[0]

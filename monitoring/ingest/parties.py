@@ -123,8 +123,8 @@ def _hours_of(rows: models.QuerySet, moment: str) -> Iterator[datetime]:
 def _recount_all(workspace_id: int, hours: list[datetime]) -> None:
     for position in range(0, len(hours), HOURS_AT_ONCE):
         with transaction.atomic():
-            RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
-            chunk = hours[position : position + HOURS_AT_ONCE]
+            progress = RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
+            chunk = progress.countable(hours[position : position + HOURS_AT_ONCE])
             _replace(Step.HOUR, chunk, [bucket for hour in chunk for bucket in _buckets(hour)])
             days = sorted({_day(hour) for hour in chunk})
             _replace(Step.DAY, days, [bucket for day in days for bucket in _of_day(day)])

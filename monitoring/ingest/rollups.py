@@ -145,7 +145,7 @@ def _hours_of(rows: models.QuerySet, moment: str) -> Iterable[datetime]:
 def _recount(workspace_id: int, hours: list[datetime], now: datetime) -> int:
     """Deletes and counts some hours in one transaction, one worker at a time. Answers how many buckets of hours."""
     with transaction.atomic():
-        RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
+        hours = RollupProgress.objects.select_for_update().get(workspace_id=workspace_id).countable(hours)
         buckets = _write(BY_HOUR, hours)
         _write(BY_MINUTE, [hour for hour in hours if hour + HOUR > now - MINUTES_KEPT])
     return buckets

@@ -1,16 +1,17 @@
-"""What the gate forgets: requests to judge that are not repeated any more, and attempts that nothing needs."""
+"""What the gate forgets: requests to judge that are not repeated, attempts that nothing needs, old decisions."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
 from policies.gate.judging import repeats
-from policies.models import Dial, JudgedRequest
+from policies.models import Decision, DecisionOutcome, Dial, JudgedRequest
 
 DIALS_KEPT: Final = timedelta(days=90)
 """Numbers, addresses and end users stand in them. So long UponAI may still correct what a call did cost, a complaint
@@ -28,6 +29,20 @@ def forget_old(*, now: datetime) -> int:
         with scoped(workspace_id):
             total += sum(_forget_some(rows) for rows in _old(now))
     return total
+
+
+def forget_decisions(*, before: datetime) -> int:
+    """Deletes a batch of the workspace's decisions, with what was told of their outcome. Needs its scope.
+
+    One that its subject's reviewers are yet to know of stays.
+    """
+    old = Decision.objects.filter(at__lt=before, left_declared_use=False).order_by("at")
+    rows = list(old.values_list("pk", "decision_id")[:AT_ONCE])
+    if not rows:
+        return 0
+    with transaction.atomic():
+        DecisionOutcome.objects.filter(decision_id__in=[decision_id for _, decision_id in rows]).delete()
+        return int(Decision.objects.filter(pk__in=[pk for pk, _ in rows]).delete()[0])
 
 
 def _old(now: datetime) -> list[QuerySet[Any]]:

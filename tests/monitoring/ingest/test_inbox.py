@@ -302,16 +302,6 @@ def test_counts_a_call_once_when_its_start_becomes_known_late(workspace):
     assert of_parties == [("peer", 1, bucket.hour), ("phone_number", 1, bucket.hour)]
 
 
-def test_forgets_old_events_that_need_nothing_more(workspace):
-    send(workspace, call_event("call_started"))
-    process(workspace)
-    send(workspace, call_event("call_ended"))
-
-    assert inbox.forget_old(now=moment()) == 0
-    assert inbox.forget_old(now=moment() + timedelta(days=31)) == 1
-    assert [row.event for row in kept(workspace)] == ["call_ended"]
-
-
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_has_each_effect_once_with_many_senders_and_workers(workspace):
