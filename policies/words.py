@@ -156,7 +156,7 @@ def sentence(decision: _HasVerdict) -> str:
             volume=_volume_used_up(getattr(decision, "trace", ())),
         )
     except ValueError:
-        return f"{verdict(decision.verdict)}: {reason(decision.reason).lower()}."
+        return f"{verdict(decision.verdict)}: {inside(reason(decision.reason))}."
 
 
 def undeclared_by(trace: Any) -> str:
@@ -178,14 +178,19 @@ def reason(code: str) -> str:
     return REASONS.get(code) or UPONAI_REASONS.get(code) or code.replace("_", " ").capitalize()  # type: ignore[call-overload]
 
 
+def inside(text: str) -> str:
+    """As it stands within a sentence: names and abbreviations keep their capitals."""
+    first = text.partition(" ")[0]
+    return text[:1].lower() + text[1:] if first == first.capitalize() else text
+
+
 def channel(code: str) -> str:
     return CHANNELS.get(code, code.replace("_", " ").capitalize())  # type: ignore[call-overload]
 
 
 def attempt(direction_code: str, channel_code: str) -> str:
     """ "Outbound phone call", "Inbound SMS"."""
-    what = channel(channel_code)
-    return f"{direction(direction_code)} {what if what.isupper() else what.lower()}".strip()
+    return f"{direction(direction_code)} {inside(channel(channel_code))}".strip()
 
 
 def verdict(code: str) -> str:

@@ -77,7 +77,7 @@ def _describe(series: Sequence[drawing.Series], period: Period) -> str:
         return f"Nothing was blocked {period.words}."
     first = series[0]
     said = f"{drawing.count(total)} blocked {period.words}"
-    return f"{said}, most often because of: {first.name.lower()} ({drawing.count(sum(first.values))})."
+    return f"{said}, most often because of: {words.inside(first.name)} ({drawing.count(sum(first.values))})."
 
 
 def newest() -> list[Newest]:

@@ -49,8 +49,7 @@ def decisions_of(rows: Iterable[BlockedCall]) -> dict[UUID, Decision]:
 def sentence(row: BlockedCall, decision: Decision | None) -> str:
     if decision is not None and row.source in BY_THE_GATE:
         return words.sentence(decision)
-    reason = words.reason(row.reason)
-    why = f"Blocked: {reason[0].lower() if not reason.startswith('UponAI') else 'U'}{reason[1:]}."
+    why = f"Blocked: {words.inside(words.reason(row.reason))}."
     if not row.said:
         return why
     if row.source == BlockedCall.Source.REFUSED:

@@ -158,7 +158,7 @@ class DecisionAdmin(ListWithTransfers):
     @display(description="Reason")
     def why(self, decision: Decision) -> str:
         if decision.would_be:
-            return f"Observed only: {words.reason(decision.would_be_reason).lower()}"
+            return f"Observed only: {words.inside(words.reason(decision.would_be_reason))}"
         return words.reason(decision.reason) if decision.reason else "–"
 
     @display(description="Verdict")

@@ -103,7 +103,7 @@ def _sentence(decision: Decision) -> Sentence:
 
 def _also(decision: Decision) -> str:
     decisive = {decision.reason, decision.would_be_reason}
-    others = [words.reason(code).lower() for code in decision.reasons if code not in decisive]
+    others = [words.inside(words.reason(code)) for code in decision.reasons if code not in decisive]
     return f"It would also have failed for: {', '.join(others)}." if others else ""
 
 

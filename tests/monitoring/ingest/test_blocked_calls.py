@@ -192,7 +192,12 @@ def test_every_code_of_uponai_s_blocks_has_words():
     codes = {*refusals.BY_STATUS.values(), *refusals.BY_DISCONNECTION_REASON.values(), refusals.COUNTRY_REFUSED}
 
     assert codes == set(refusals.WORDS)
+    assert set(refusals.SAME_AS) <= set(refusals.WORDS)
     assert words.reason("uponai_network_blocked") == "Blocked by a telephone network"
+    within = [
+        words.inside(words.reason(code)) for code in ("country_not_allowed", "kyc_required", "uponai_budget_reached")
+    ]
+    assert within == ["country not allowed", "KYC missing", "UponAI budget reached"]
 
 
 @pytest.mark.parametrize(
