@@ -14,11 +14,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='workspace',
             name='keep_calls_days',
-            field=models.PositiveSmallIntegerField(default=400, help_text='With what was blocked. 90 at least: limits, and costs that UponAI corrects, look back so far.', validators=[django.core.validators.MinValueValidator(90), django.core.validators.MaxValueValidator(3660)], verbose_name='days that calls and decisions are kept'),
+            field=models.PositiveSmallIntegerField(default=400, help_text='Days, at least 90: so far back limits look, and costs that UponAI corrects. With what was blocked.', validators=[django.core.validators.MinValueValidator(90), django.core.validators.MaxValueValidator(3660)], verbose_name='calls and decisions'),
         ),
         migrations.AddField(
             model_name='workspace',
             name='keep_events_days',
-            field=models.PositiveSmallIntegerField(default=30, help_text="UponAI's events as they came, sealed. So long one can be processed once more.", validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(400)], verbose_name='days that events are kept'),
+            field=models.PositiveSmallIntegerField(default=30, help_text='Days that they are kept as they came, sealed. So long one can be processed once more.', validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(400)], verbose_name='events'),
         ),
     ]

@@ -188,16 +188,16 @@ class Workspace(models.Model):
         help_text="How often owners and policy editors get a mail with what happened.",
     )
     keep_events_days = models.PositiveSmallIntegerField(
-        "days that events are kept",
+        "events",
         default=30,
         validators=[MinValueValidator(7), MaxValueValidator(400)],
-        help_text="UponAI's events as they came, sealed. So long one can be processed once more.",
+        help_text="Days that they are kept as they came, sealed. So long one can be processed once more.",
     )
     keep_calls_days = models.PositiveSmallIntegerField(
-        "days that calls and decisions are kept",
+        "calls and decisions",
         default=400,
         validators=[MinValueValidator(90), MaxValueValidator(3660)],
-        help_text="With what was blocked. 90 at least: limits, and costs that UponAI corrects, look back so far.",
+        help_text="Days, at least 90: so far back limits look, and costs that UponAI corrects. With what was blocked.",
     )
     provider_secret = models.TextField(
         blank=True, editable=False, help_text="Sealed: what results of identity providers are signed with."

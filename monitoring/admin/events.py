@@ -161,6 +161,8 @@ class WebhookEventAdmin(ConsoleAdmin):
             )
         if failed:
             return Sentence(tone="warning", text=f"{_events(failed)} not processed yet; they are tried again.")
+        if not WebhookEvent.objects.exists():
+            return Sentence(tone="unknown", text="No event has come in, or none that is still kept.")
         return Sentence(tone="quiet", text="Every event that came in was processed, or is about to be.")
 
     def _url(self, name: str, *args: Any) -> str:
