@@ -29,6 +29,11 @@ OVERLAP = timedelta(seconds=30)
 HOURS_AT_ONCE = 48
 BATCH = 1000
 
+# So that counting takes a small share of the time: what is shown is at most so much older.
+FEW = 10_000
+CALLS_A_SECOND = 10_000
+LONGEST_REST = timedelta(seconds=30)
+
 MINUTES_KEPT = timedelta(hours=26)
 """A day, and what one looks back from its beginning."""
 FORGET_AT_ONCE = 1000
@@ -91,13 +96,22 @@ def roll_up(*, workspace_id: int, now: datetime) -> RollupReport:
     A call whose `started_at` moves into another hour leaves its old hour to `rebuild`, which `calls` asks for.
     """
     with scoped(workspace_id):
-        if not _has_news():
+        if not _has_news(now):
             return RollupReport()
         progress, _ = RollupProgress.objects.get_or_create(workspace_id=workspace_id)
         news = _news(progress, now=now)
         buckets = sum(_recount(workspace_id, chunk, now) for chunk in _chunks(news.hours))
         _advance(workspace_id, news)
+        _rest(workspace_id, news.hours, now=now)
         return RollupReport(len(news.hours), buckets)
+
+
+def _rest(workspace_id: int, hours: list[datetime], *, now: datetime) -> None:
+    """An hour with very many calls is not counted again every other second, only because one more came."""
+    counted = HourTotal.objects.filter(hour__in=hours).aggregate(calls=Sum("calls"))["calls"] or 0
+    if counted >= FEW:
+        rests_until = now + min(timedelta(seconds=counted / CALLS_A_SECOND), LONGEST_REST)
+        RollupProgress.objects.filter(workspace_id=workspace_id).update(rests_until=rests_until)
 
 
 def rebuild(*, workspace_id: int, start: datetime, end: datetime, now: datetime) -> RollupReport:
@@ -116,13 +130,14 @@ def begin(*, workspace_id: int, calls_until: datetime) -> None:
         RollupProgress.objects.get_or_create(workspace_id=workspace_id, defaults={"calls_until": calls_until})
 
 
-def _has_news() -> bool:
+def _has_news(now: datetime) -> bool:
     """Reads without a transaction: on SQLite even a reading one would keep writers out."""
     blocked = BlockedCall.objects.filter(id__gt=OuterRef("usage_blocked_until"))
     calls = Call.objects.filter(changed_at__gt=OuterRef("calls_until"))
     has_calls = Case(When(calls_until=None, then=Exists(Call.objects.all())), default=Exists(calls))
-    news = RollupProgress.objects.values_list(Exists(blocked), has_calls).first()
-    return news is None or any(news)
+    rests = Q(rests_until__gt=now, rests_until__lte=now + LONGEST_REST)
+    news = RollupProgress.objects.exclude(rests).values_list(Exists(blocked), has_calls).first()
+    return any(news) if news else not RollupProgress.objects.exists()
 
 
 def _news(progress: RollupProgress, *, now: datetime) -> News:
