@@ -21,7 +21,7 @@ from accounts.models import Workspace
 from accounts.scoping import scoped
 from monitoring.demo import traffic
 from monitoring.demo.traffic import Business, Planned
-from monitoring.ingest import blocked_calls, parties, rollups
+from monitoring.ingest import agents, blocked_calls, parties, rollups
 from monitoring.ingest.gating import concerns
 from monitoring.models import Call
 from policies.engine.decide import decide
@@ -147,11 +147,16 @@ def _write_day(workspace: Workspace, past: Past, planned: list[Planned], *, now:
     with transaction.atomic():
         Decision.objects.bulk_create(decisions, batch_size=BATCH, ignore_conflicts=True)
         Call.objects.bulk_create(calls, batch_size=BATCH, ignore_conflicts=True)
+        agents.note_heard({call.agent: call.started_at for call in sorted(calls, key=_started_at) if call.agent})
         span = {"start": planned[0].at, "end": _next_hour(planned[-1].at)}
         blocked_calls.rebuild(workspace_id=workspace.pk, now=now, **span)
         rollups.rebuild(workspace_id=workspace.pk, now=now, **span)
         parties.rebuild(workspace_id=workspace.pk, **span)
     return Written(len(calls), len(decisions))
+
+
+def _started_at(call: Call) -> datetime:
+    return call.started_at
 
 
 def _next_hour(moment: datetime) -> datetime:

@@ -50,6 +50,11 @@ def note_events(changes: Iterable[Any]) -> None:
     _write(newest, calls)
 
 
+def note_heard(newest: dict[str, datetime]) -> None:
+    """Notes when these agents last had a call whose events came."""
+    _write(newest, newest)
+
+
 def note_calls(started: dict[str, datetime]) -> None:
     """Notes when these agents last had a call, as UponAI's list tells."""
     _write({}, started)

@@ -24,7 +24,7 @@ from monitoring.demo.seeding import CannotSeed, Size, seed
 from monitoring.detection.series import Point, band
 from monitoring.ingest import blocked_calls, parties, rollups
 from monitoring.ingest.rollups import HOUR
-from monitoring.models import BlockedCall, Call, UsageBucket
+from monitoring.models import AgentSeen, BlockedCall, Call, UsageBucket
 from policies import connecting
 from policies.gate import rebuild, store
 from policies.models import CountryPolicy, Decision, PhoneNumber, SyncTarget
@@ -285,6 +285,8 @@ def test_a_second_workspace_has_only_chats_and_web_calls(demo):
     with scoped(second.pk):
         assert not PhoneNumber.objects.exists()
         assert {"chat", "web_call"} >= set(Call.objects.values_list("channel", flat=True))
+        listed = set(AgentSeen.objects.exclude(last_event_at=None).values_list("agent", flat=True))
+        assert listed == set(Call.objects.values_list("agent", flat=True))
 
 
 def test_the_command_is_quiet_in_a_pipe_and_sums_up_as_json(db, sandbox, capsys):
