@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Workspace
 from monitoring import alert_mail, alerts, digest_mail, digests, relaying
-from monitoring.ingest import blocked_calls, concurrency, inbox, parties, pull, retention, rollups
+from monitoring.ingest import blocked_calls, concurrency, parties, processing, pull, retention, rollups
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +45,15 @@ def count_parties(**_: Any) -> None:
 
 @shared_task(name="monitoring.tasks.process_events")
 def process_events(workspace_id: int, **_: Any) -> None:
-    inbox.process(workspace_id, clock=timezone.now)
+    processing.process(workspace_id, clock=timezone.now)
 
 
 @shared_task(name="monitoring.tasks.sweep_events")
 def sweep_events(**_: Any) -> None:
     """Processes every event that is due: those nobody rang for, and those whose time has come again."""
-    for workspace_id in inbox.due_workspaces(now=timezone.now()):
+    for workspace_id in processing.due_workspaces(now=timezone.now()):
         try:
-            inbox.process(workspace_id, clock=timezone.now)
+            processing.process(workspace_id, clock=timezone.now)
         except Exception:
             logger.exception("The events of workspace %s could not be processed; trying again.", workspace_id)
 

@@ -18,7 +18,7 @@ from accounts.scoping import scoped
 from fraudconsole.bench import callers, console, inbound, load, scratch
 from fraudconsole.bench.measuring import FULL, Figures, Size, Table, in_rounds, ratio
 from fraudconsole.bench.scratch import Place
-from monitoring.ingest import inbox, rollups
+from monitoring.ingest import inbox, processing, rollups
 from monitoring.models import Call, MinuteBucket, UsageBucket, WebhookEvent
 from policies.uponai import signature
 
@@ -100,7 +100,7 @@ def _folding(place: Place, size: Size) -> Table:
     table = Table(f"Folding: {connection.vendor}", ("", "per second", "× create()"))
     table.rows = [(name, figures.shown(), ratio(figures, found[CREATED])) for name, figures in found.items()]
     table.notes.append(
-        f"{pieces:,} events a round: opened, read, folded, written and settled in batches of {inbox.BATCH}, "
+        f"{pieces:,} events a round: opened, read, folded, written and settled in batches of {processing.BATCH}, "
         "and then counted by the hour and the minute; the aim is 8."
     )
     _forget(place)
@@ -149,7 +149,7 @@ def _folded(place: Place, count: int, names: tuple[str, ...]) -> float:
     for body in _events(count, names):
         inbox.receive(place.workspace.pk, body, now=now)
     started = time.perf_counter()
-    done = inbox.process(place.workspace.pk, clock=timezone.now)
+    done = processing.process(place.workspace.pk, clock=timezone.now)
     rollups.roll_up(workspace_id=place.workspace.pk, now=timezone.now())
     seconds = time.perf_counter() - started
     _forget(place)

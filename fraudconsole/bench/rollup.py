@@ -105,7 +105,7 @@ def _write_calls(place: Place, calls: int, name: str, day: datetime, changed: da
         rows.append(tuple(values[column] for column in COLUMNS))
     with scoped(place.workspace.pk):
         for first in range(0, calls, 1000):
-            bulk.insert_missing(Call, COLUMNS, "call_reference", rows[first : first + 1000])
+            bulk.insert(Call, COLUMNS, rows[first : first + 1000])
 
 
 def _another_day(place: Place, calls: int, chance: random.Random) -> float:

@@ -5,7 +5,8 @@ The values of a row come in the order of `columns`, as Django would hand them to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -15,19 +16,27 @@ from django.db import connection, models
 Row = Sequence[Any]
 
 
-def insert_missing(model: type[models.Model], columns: Sequence[str], key: str, rows: Sequence[Row]) -> set[Any]:
-    """Inserts the rows of one workspace that are not there, in their order. Answers the `key` of those it inserted."""
+def insert_new(model: type[models.Model], values: Mapping[str, Any]) -> None:
+    """Inserts one row, unless it is there already. One statement, which is a transaction by itself."""
+    columns = tuple(values)
+    names, marks = ", ".join(_quoted(model, column) for column in columns), ", ".join(["%s"] * len(columns))
+    table = connection.ops.quote_name(model._meta.db_table)
+    statement = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608  (our own names)
+    (row,) = _adapted(model, columns, [tuple(values.values())]) if connection.vendor == "sqlite" else [values.values()]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(row))
+
+
+def insert(model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Inserts rows of one workspace that are not there."""
     if not rows:
-        return set()
-    position = columns.index(key)
-    statement = f"{_insert(model, tuple(columns))} ON CONFLICT DO NOTHING"
+        return
+    statement = _insert(model, tuple(columns))
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(f"{statement} RETURNING {_quoted(model, key)}", _as_json(model, columns, rows))
-            return {found for (found,) in cursor.fetchall()}
-        # Whoever writes on SQLite writes alone: what was not there when this transaction looked is not there now.
-        cursor.executemany(statement, _adapted(model, columns, rows))
-    return {row[position] for row in rows}
+            cursor.execute(statement, _as_json(model, columns, rows))
+        else:
+            cursor.executemany(statement, _adapted(model, columns, rows))
 
 
 def replace(
@@ -88,6 +97,15 @@ def _adapter(model: type[models.Model], column: str) -> Callable[[Any], Any] | N
     field = model._meta.get_field(column)
     if isinstance(field, models.JSONField):
         return lambda value: orjson.dumps(value).decode()
-    if isinstance(field, models.DateTimeField | models.DecimalField | models.UUIDField):
+    if isinstance(field, models.DateTimeField):
+        return _moment
+    if isinstance(field, models.DecimalField):
+        return f"{{:.{field.decimal_places}f}}".format
+    if isinstance(field, models.UUIDField):
         return lambda value: None if value is None else field.get_db_prep_value(value, connection)
     return None
+
+
+def _moment(value: datetime | None) -> str | None:
+    """As Django writes it, which looks up the zone of the connection anew for each."""
+    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from django.db import connection
 
 from accounts.scoping import current_workspace_id
 from monitoring.ingest import bulk, fold, gating, parties, rollups
@@ -19,11 +21,13 @@ NEWS: Final = timedelta(hours=1)
 """What ended longer ago tells nothing about who calls now."""
 FOLDED: Final = (*fold.COLUMNS, "public_key")
 """What events change, by `fold` or by the decision that let the call in."""
-CHANGED: Final = (*FOLDED, "changed_at")
+CHANGED: Final = (*FOLDED, *gating.COLUMNS, "changed_at")
 _WRITTEN: Final = tuple(field.attname for field in Call._meta.concrete_fields if not field.primary_key)
 _BLANK: Final[Mapping[str, Any]] = {
     field.attname: field.get_default() for field in Call._meta.concrete_fields if field.has_default() or field.blank
 }
+_TURNS: Final = 0x63616C6C
+"""Of PostgreSQL's advisory locks, the one of those who write calls; the second number is the workspace."""
 _DECIDED: Final = (
     *("decision_id", "direction", "phone_number", "peer", "peer_text", "country", "number_class"),
     "public_key",
@@ -48,52 +52,56 @@ def write(
     of_call: Mapping[str, Sequence[fold.Event]], *, now: datetime, told_by: Call.ToldBy = Call.ToldBy.WEBHOOK
 ) -> list[Change]:
     """Folds events into their calls, in the transaction and scope of the caller. Answers what became of each call."""
-    changes = _changes(of_call, told_by=told_by, now=now)
-    rows = [_row({**change.before, **change.after}, change.reference, now) for change in changes if _is_later(change)]
-    bulk.replace(Call, _WRITTEN, unique=("workspace_id", "call_reference"), changed=CHANGED, rows=rows)
+    _take_turns()
+    changes = _changes(of_call, told_by=told_by)
     settlement.settle(current_workspace_id(), [_conversation(change, now) for change in changes], now=now)
-    gating.mark(changes, now=now)
+    marks = gating.marks(changes, now=now)
+    new, later = [], []
+    for change in changes:
+        mark = marks.get(change.reference)
+        if change.before is None:
+            new.append(_row({**change.after, **(mark or {})}, change.reference, now))
+        elif change.is_one or mark:
+            changed_at = now if change.is_one else change.before["changed_at"]
+            later.append(_row({**change.before, **change.after, **(mark or {})}, change.reference, changed_at))
+    bulk.insert(Call, _WRITTEN, new)
+    bulk.replace(Call, _WRITTEN, unique=("workspace_id", "call_reference"), changed=CHANGED, rows=later)
+    gating.recognise_ungated(marks, now=now)
     _leave_hours(changes, now=now)
     return changes
 
 
-def _changes(of_call: Mapping[str, Sequence[fold.Event]], *, told_by: Call.ToldBy, now: datetime) -> list[Change]:
-    """Inserted first and locked then, both in order: whoever meets us at the same call waits, and folds after us."""
+def _take_turns() -> None:
+    """Until the end of the transaction nobody else writes calls of this workspace: what is not there stays so."""
+    if connection.vendor == "postgresql":  # whoever writes on SQLite writes alone anyway
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_TURNS, current_workspace_id() % 2**31])
+
+
+def _changes(of_call: Mapping[str, Sequence[fold.Event]], *, told_by: Call.ToldBy) -> list[Change]:
     decisions = _decisions(of_call)
-    there = set(Call.objects.filter(call_reference__in=list(of_call)).values_list("call_reference", flat=True))
+    known = _locked(of_call)
     first = {"told_by": told_by}
-    new = [
-        Change(one, None, first | _folded(None, of_call[one], decisions.get(one)), of_call[one])
-        for one in sorted(of_call.keys() - there)
-    ]
-    ours = bulk.insert_missing(
-        Call, _WRITTEN, "call_reference", [_row(change.after, change.reference, now) for change in new]
-    )
-    others = sorted(of_call.keys() - ours)
-    if not others:
-        return new
-    return [change for change in new if change.reference in ours] + [
-        Change(one, before, _folded(before, of_call[one], decisions.get(one)), of_call[one])
-        for one, before in _locked(others)
-    ]
+    changes = []
+    for one in sorted(of_call):
+        before = known.get(one)
+        after = _folded(before, of_call[one], decisions.get(one))
+        changes.append(Change(one, before, after if before else first | after, of_call[one]))
+    return changes
 
 
-def _locked(references: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-    rows = Call.objects.filter(call_reference__in=references).select_for_update().order_by("call_reference")
-    return [(row["call_reference"], row) for row in rows.values(*_WRITTEN)]
+def _locked(references: Iterable[str]) -> dict[str, dict[str, Any]]:
+    rows = Call.objects.filter(call_reference__among=list(references)).select_for_update().order_by("call_reference")
+    return {row["call_reference"]: row for row in rows.values(*_WRITTEN)}
 
 
-def _is_later(change: Change) -> bool:
-    return change.before is not None and change.is_one
-
-
-def _row(values: Mapping[str, Any], reference: str, now: datetime) -> tuple[Any, ...]:
+def _row(values: Mapping[str, Any], reference: str, changed_at: datetime) -> tuple[Any, ...]:
     known = {
         **_BLANK,
         **values,
         "workspace_id": current_workspace_id(),
         "call_reference": reference,
-        "changed_at": now,
+        "changed_at": changed_at,
     }
     return tuple([known[column] for column in _WRITTEN])
 
@@ -101,10 +109,7 @@ def _row(values: Mapping[str, Any], reference: str, now: datetime) -> tuple[Any,
 def _folded(
     row: Mapping[str, Any] | None, events: Sequence[fold.Event], decision: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    values = {column: row[column] for column in FOLDED} if row else None
-    for event in events:
-        values = fold.fold(values, event)
-    values = values or {}
+    values = fold.fold({column: row[column] for column in FOLDED} if row else None, *events)
     values.setdefault("public_key", "")
     if decision and values["decision_id"] is None:
         values = fold.link(values, decision) | {"public_key": decision["public_key"] or values["public_key"]}

@@ -10,9 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts.encryption import CannotOpen
+from accounts import encryption
+from accounts.encryption import CannotOpen, SealingKey
 from monitoring.ingest import inbox
 from policies.gate import chaining, door
+from policies.gate.snapshots import LoadedSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +28,26 @@ def events(request: HttpRequest, endpoint: str) -> HttpResponse:
     """Takes in an event. Any answer but 2xx makes UponAI send it again, so that is for events not kept."""
     try:
         admitted = door.admit(request, endpoint, largest_body_bytes=LARGEST_BODY_BYTES, recheck=True)
-        inbox.receive(admitted.loaded.workspace_id, admitted.body, now=timezone.now(), signature=_signature(request))
+        key = _key(endpoint, admitted.loaded)
+        workspace_id, signature = admitted.loaded.workspace_id, _signature(request)
+        inbox.receive(workspace_id, admitted.body, now=timezone.now(), signature=signature, key=key)
     except door.TurnedAway as refusal:
         return refusal.response
     except (DatabaseError, CannotOpen) as trouble:
         logger.error("An event could not be kept (%s); UponAI was told so.", trouble)
         return door.answer(NOT_KEPT, status=503)
     return HttpResponse(status=204)
+
+
+_keys: dict[str, tuple[LoadedSnapshot, SealingKey]] = {}
+
+
+def _key(endpoint: str, loaded: LoadedSnapshot) -> SealingKey:
+    """Looked up once for each snapshot, which is never older than some seconds here. Raises CannotOpen."""
+    known = _keys.get(endpoint)
+    if known is None or known[0] is not loaded:
+        known = _keys[endpoint] = (loaded, encryption.sealing_key(loaded.workspace_id))
+    return known[1]
 
 
 def _signature(request: HttpRequest) -> str | None:

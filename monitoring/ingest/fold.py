@@ -14,6 +14,8 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from policies.engine.numbers import understand
 from policies.engine.types import Channel, Direction, NumberClass
 
@@ -28,6 +30,9 @@ RANKS: Final = {
 """How far the call was when UponAI sent the event. Rank 0 is what no event told: guesses and imported rows."""
 
 ENDED: Final = 2
+
+READ_AS: Final = 1
+"""Goes up when `read` tells more or otherwise: what an older console wrote down is then read from the body again."""
 
 _STATUS_RANKS: Final = {"": -1, "registered": 0, "ongoing": 1}
 _OVER: Final = 2  # ended, error, not_connected, and every status that UponAI may add
@@ -78,6 +83,7 @@ _BLANK: Final[Mapping[str, Any]] = {
 }
 FACTS: Final = tuple(_BLANK)
 COLUMNS: Final = (*FACTS, "rank", "older_facts", "decision_id")
+_UNTOLD: Final[Mapping[str, Any]] = {**_BLANK, "rank": 0, "older_facts": {}, "decision_id": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +125,39 @@ def read(name: str, details: Mapping[str, Any], *, received_at: datetime) -> Eve
     )
 
 
-def fold(row: Mapping[str, Any] | None, event: Event) -> dict[str, Any]:
-    """The values of COLUMNS after an event. Each fact is the one told by the event of the highest rank."""
-    values = dict(row or {**_BLANK, "rank": 0, "older_facts": {}, "decision_id": None})
-    ranks = {column: values["older_facts"].get(column, values["rank"]) for column in FACTS}
-    for column, told in event.facts.items():
-        if _outranks(column, told, event.rank, values[column], ranks[column]):
-            values[column], ranks[column] = told, event.rank
-    _fill_gaps(values, ranks, event)
-    return _with_ranks(values, ranks, max(values["rank"], event.rank))
+def write_down(event: Event) -> str:
+    """What was read of an event, so that nobody need open and read its body again."""
+    told = [READ_AS, event.facts, event.decision_id, event.batch_reference, event.has_carrier]
+    return orjson.dumps(told, default=str).decode()
+
+
+def read_back(name: str, text: str, *, received_at: datetime) -> Event | None:
+    """The event of this name that `write_down` wrote; None where it was read otherwise than now."""
+    read_as, *told = orjson.loads(text)
+    if read_as != READ_AS:
+        return None
+    facts, decision_id, batch_reference, has_carrier = told
+    for column in ("started_at", "ended_at"):
+        if column in facts:
+            facts[column] = datetime.fromisoformat(facts[column])
+    if "cost_cents" in facts:
+        facts["cost_cents"] = Decimal(facts["cost_cents"])
+    return Event(
+        RANKS[name], received_at, facts, UUID(decision_id) if decision_id else None, batch_reference, has_carrier
+    )
+
+
+def fold(row: Mapping[str, Any] | None, *events: Event) -> dict[str, Any]:
+    """The values of COLUMNS after events. Each fact is the one told by the event of the highest rank."""
+    values = dict(row or _UNTOLD)
+    rank = values["rank"]
+    ranks = dict.fromkeys(FACTS, rank) | values["older_facts"]
+    for event in events:
+        _take(event, values, ranks)
+        rank = max(rank, event.rank)
+    values["rank"] = rank
+    values["older_facts"] = {column: known for column, known in ranks.items() if known != rank}
+    return values
 
 
 def link(row: Mapping[str, Any], decision: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,11 +172,17 @@ def link(row: Mapping[str, Any], decision: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _outranks(column: str, told: Any, rank: int, known: Any, known_rank: int) -> bool:
-    if column == "status":
-        # A call that is over stays over, even if an event sent later says otherwise.
-        return (_status_rank(told), rank) >= (_status_rank(known), known_rank)
-    return rank >= known_rank
+def _take(event: Event, values: dict[str, Any], ranks: dict[str, int]) -> None:
+    rank = event.rank
+    for column, told in event.facts.items():
+        if rank >= ranks[column] if column != "status" else _moves_on(told, rank, values[column], ranks[column]):
+            values[column], ranks[column] = told, rank
+    _fill_gaps(values, ranks, event)
+
+
+def _moves_on(told: str, rank: int, known: str, known_rank: int) -> bool:
+    """A call that is over stays over, even if an event sent later says otherwise."""
+    return (_status_rank(told), rank) >= (_status_rank(known), known_rank)
 
 
 def _status_rank(status: str) -> int:
@@ -164,11 +200,6 @@ def _fill_gaps(values: dict[str, Any], ranks: Mapping[str, int], event: Event) -
     elif ranks["duration_ms"] == 0 and values["ended_at"] is not None:
         length = (values["ended_at"] - values["started_at"]) // timedelta(milliseconds=1)
         values["duration_ms"] = min(max(0, length), _LONGEST_MS)
-
-
-def _with_ranks(values: dict[str, Any], ranks: Mapping[str, int], rank: int) -> dict[str, Any]:
-    older = {column: known for column, known in ranks.items() if known != rank}
-    return {**values, "rank": rank, "older_facts": older}
 
 
 def is_told(values: Mapping[str, Any], column: str) -> bool:

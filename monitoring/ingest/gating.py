@@ -37,6 +37,10 @@ OWN_TELEPHONY: Final = "custom"
 
 _CARRIED: Final = (Channel.PHONE_CALL, Channel.SMS)
 
+COLUMNS: Final = ("gating", "way_around", "batch_reference")
+Mark = dict[str, str]
+"""The values of COLUMNS."""
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -60,9 +64,16 @@ def concerns(channel: str, direction: str) -> bool:
     return channel in (Channel.WEB_CALL, Channel.CHAT) or direction == Direction.OUTBOUND
 
 
-def mark(changes: Iterable[Any], *, now: datetime) -> None:
-    """Says of each call that nobody said it of yet whether it passed. In the transaction and scope of `calls.write`."""
-    _mark([_started(change) for change in changes if not (change.before or {}).get("gating")], now=now)
+def marks(changes: Iterable[Any], *, now: datetime) -> dict[str, Mark]:
+    """Of each call that nobody said it of yet, whether it passed. In the transaction and scope of `calls.write`."""
+    return _marks([_started(change) for change in changes if not (change.before or {}).get("gating")], now=now)
+
+
+def recognise_ungated(found: Mapping[str, Mark], *, now: datetime) -> None:
+    """Marks those that a declared sender started, when they are written."""
+    ungated = [reference for reference, mark in found.items() if mark["gating"] == Gating.UNGATED]
+    if ungated:
+        recognise(Call.objects.filter(call_reference__among=ungated), now=now)
 
 
 def settle_waiting(workspace_id: int, *, now: datetime) -> None:
@@ -73,9 +84,8 @@ def settle_waiting(workspace_id: int, *, now: datetime) -> None:
         out = models.Q(channel__in=(Channel.WEB_CALL, Channel.CHAT)) | models.Q(direction=Direction.OUTBOUND)
         waiting = recent.filter(out, gating="").order_by("-started_at")[:AT_ONCE]
         columns = ("channel", "direction", "phone_number", "peer", "agent", "started_at", "batch_reference")
-        _mark(
-            [Started(row.pop("call_reference"), **row) for row in waiting.values("call_reference", *columns)], now=now
-        )
+        started = [Started(row.pop("call_reference"), **row) for row in waiting.values("call_reference", *columns)]
+        _write(_marks(started, now=now), now=now)
         _note_undecided(recent)
 
 
@@ -137,27 +147,32 @@ def _started(change: Any) -> Started:
     )
 
 
-def _mark(all_started: Iterable[Started], *, now: datetime) -> None:
+def _marks(all_started: Iterable[Started], *, now: datetime) -> dict[str, Mark]:
     mine = [one for one in all_started if concerns(one.channel, one.direction) and not _waits(one, now)]
     if not mine:
-        return
+        return {}
     since = watched_since()
     mine = [one for one in mine if one.started_at >= since]
     passed = _passed(mine)
-    found: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for one in mine:
-        if one.reference in passed:
-            found[Gating.GATED, "", ""].append(one.reference)
+    found = {reference: _mark(Gating.GATED) for reference in passed}
     others = [one for one in mine if one.reference not in passed]
     if others:
         guess = _Guesses(others)
-        for one in others:
-            found[Gating.UNGATED, guess.way(one), one.batch_reference].append(one.reference)
-    for (gating, way, batch), references in found.items():
-        rows = Call.objects.filter(call_reference__in=references)
-        rows.update(gating=gating, way_around=way, batch_reference=batch)
-    if others:
-        recognise(Call.objects.filter(call_reference__in=[one.reference for one in others]), now=now)
+        found |= {one.reference: _mark(Gating.UNGATED, guess.way(one), one.batch_reference) for one in others}
+    return found
+
+
+def _mark(gating: Gating, way: str = "", batch: str = "") -> Mark:
+    return dict(zip(COLUMNS, (gating.value, str(way), batch), strict=True))
+
+
+def _write(found: Mapping[str, Mark], *, now: datetime) -> None:
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for reference, mark in found.items():
+        alike[tuple(mark.values())].append(reference)
+    for values, references in alike.items():
+        Call.objects.filter(call_reference__among=references).update(**dict(zip(COLUMNS, values, strict=True)))
+    recognise_ungated(found, now=now)
 
 
 def _waits(one: Started, now: datetime) -> bool:
@@ -166,7 +181,7 @@ def _waits(one: Started, now: datetime) -> bool:
 
 def _passed(started: Collection[Started]) -> set[str]:
     """Those that a Dial has for its own, and that went where its decision let them go."""
-    dials = {dial.call_id: dial for dial in Dial.objects.filter(call_id__in=[one.reference for one in started])}
+    dials = {dial.call_id: dial for dial in Dial.objects.filter(call_id__among=[one.reference for one in started])}
     passed = {one.reference for one in started if (dial := dials.get(one.reference)) and _fits(one, dial)}
     return passed | _passed_long_ago([one for one in started if one.decision_id and one.reference not in dials])
 

@@ -69,9 +69,10 @@ def replay(*, workspace_id: int, which: Which, acting_user: Acting, now: datetim
         some = ids[:AT_ONCE]
         if not some:
             return Replay(0, after_id, True)
-        # Again the whole condition: a worker may have taken some since.
+        # Again the whole condition: a worker may have taken some since. And without what was written down of it, which
+        # may be what has to be put right: the body is read again.
         count = rows.filter(pk__lte=some[-1]).update(
-            state=State.RECEIVED, due_at=now, attempts=0, error="", lease_token=None
+            state=State.RECEIVED, due_at=now, attempts=0, error="", lease_token=None, told=None
         )
         audit.record(
             workspace_id=workspace_id,

@@ -9,7 +9,7 @@ from django.test import Client
 
 from accounts.models import Workspace
 from accounts.scoping import scoped
-from monitoring.ingest import fold, inbox
+from monitoring.ingest import fold, processing
 from monitoring.models import Call, WebhookEvent
 from tests.factories import moment
 from tests.policies.gate.webhooks import signed
@@ -83,7 +83,7 @@ def send(workspace: Workspace, event: dict[str, Any] | bytes, headers: dict[str,
 
 
 def process(workspace: Workspace, clock: Any = moment) -> int:
-    return inbox.process(workspace.pk, clock=clock)
+    return processing.process(workspace.pk, clock=clock)
 
 
 def kept(workspace: Workspace) -> list[WebhookEvent]:

@@ -26,6 +26,7 @@ from tests.servers import free_port
 EVENTS = 20_000 if NIGHTLY else 1_000
 SENDERS = 16
 WORKERS = 2
+KILLED = 5 if NIGHTLY else 1
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
@@ -108,6 +109,16 @@ def _worker(environment: dict[str, str], *arguments: object) -> subprocess.Popen
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
+def _kill_one_after_the_other(environment: dict[str, str], workspace_id: int) -> None:
+    """Workers that die in the middle of something."""
+    for _ in range(KILLED):
+        worker = _worker(environment, workspace_id)
+        until(lambda worker=worker: worker.stdout.readline(), seconds=60, what="the worker works")
+        time.sleep(random.uniform(0, 0.3))
+        worker.kill()
+        worker.communicate()
+
+
 def test_comes_to_the_same_however_often_and_in_whatever_order_it_is_delivered(workspace, tmp_path):
     in_order, events = make_workspace(), _events()
     chance = random.Random(1)
@@ -119,14 +130,17 @@ def test_comes_to_the_same_however_often_and_in_whatever_order_it_is_delivered(w
         with _web(tmp_path, environment) as port:
             started = time.monotonic()
             workers = [_worker(environment, workspace.pk) for _ in range(WORKERS)]
+            killing = threading.Thread(target=_kill_one_after_the_other, args=(environment, workspace.pk))
+            killing.start()
             statuses = _deliver(port, workspace.endpoint, deliveries)
             say(f"{len(deliveries):,} deliveries taken in {time.monotonic() - started:.1f} s")
+            killing.join()
             told = [worker.communicate()[0] for worker in workers]
         say(f"processed and counted after {time.monotonic() - started:.1f} s")
         expected, _ = _worker(environment, in_order.pk, tmp_path / "events").communicate()
 
     assert {204} <= statuses <= {204, 503}
-    found, once = json.loads(told[-1]), json.loads(expected)
+    found, once = (json.loads(one.splitlines()[-1]) for one in (told[-1], expected))
     assert len(once["events"]) == len(events)
     assert {row["state"] for row in once["events"]} == {"done"}
     assert len(once["decisions"]) == len(once["ended"]) > 0

@@ -145,6 +145,7 @@ def test_asks_for_the_event_again_when_it_could_not_keep_it(workspace, settings)
     send(workspace, call_event("call_started"))
     working, settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS, []
     encryption.forget_keys()
+    snapshots.forget()
 
     assert send(workspace, call_event("call_ended")) == 503
 

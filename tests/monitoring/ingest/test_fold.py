@@ -3,6 +3,7 @@
 import itertools
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 
@@ -23,6 +24,12 @@ RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 def told(event):
     details = event.get("call") or event.get("chat")
     return fold.read(event["event"], details, received_at=RECEIVED_AT)
+
+
+def test_reads_back_what_it_wrote_down():
+    for event in (call_event("call_ended", metadata={"decision_id": str(uuid4())}), call_event("call_started", a=1)):
+        assert fold.read_back(event["event"], fold.write_down(told(event)), received_at=RECEIVED_AT) == told(event)
+    assert fold.read_back("call_ended", "[0]", received_at=RECEIVED_AT) is None
 
 
 def folded(*events):

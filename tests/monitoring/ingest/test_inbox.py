@@ -12,8 +12,8 @@ from django.db import DataError, connection, connections
 from accounts import encryption
 from accounts.scoping import scoped
 from monitoring import tasks
-from monitoring.ingest import inbox, parties, rollups
-from monitoring.models import Call, PartyBucket, UsageBucket, WebhookEvent
+from monitoring.ingest import inbox, parties, processing, rollups
+from monitoring.models import Call, EventBatch, PartyBucket, UsageBucket, WebhookEvent
 from policies.gate import recorder
 from policies.models import Decision
 from tests.factories import make_phone_number, make_workspace, moment
@@ -134,8 +134,15 @@ def test_gives_up_what_can_never_have_an_effect_and_says_why(workspace, body):
     assert hopeless.error
 
 
+def _unread(workspace):
+    """As an older console left them: their bodies have to be opened."""
+    with scoped(workspace.pk):
+        WebhookEvent.objects.update(told=None)
+
+
 def test_processes_on_the_sweep_what_failed_after_it_was_kept(workspace, settings):
     send(workspace, call_event("call_ended"))
+    _unread(workspace)
     working, settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS, []
     encryption.forget_keys()
     process(workspace)
@@ -154,54 +161,96 @@ def test_processes_on_the_sweep_what_failed_after_it_was_kept(workspace, setting
 
 def test_gives_up_after_many_attempts(workspace, settings):
     send(workspace, call_event("call_ended"))
+    _unread(workspace)
     encryption.forget_keys()
     settings.ENCRYPTION_KEYS = []
 
-    for hour in range(inbox.MOST_ATTEMPTS):
+    for hour in range(processing.MOST_ATTEMPTS):
         process(workspace, clock=lambda hour=hour: moment() + timedelta(hours=hour))
 
     (row,) = kept(workspace)
-    assert (row.state, row.attempts, row.due_at) == ("dead", inbox.MOST_ATTEMPTS, None)
+    assert (row.state, row.attempts, row.due_at) == ("dead", processing.MOST_ATTEMPTS, None)
 
 
-def test_takes_up_what_a_dead_worker_had_taken(workspace):
-    send(workspace, call_event("call_ended"))
+def test_comes_to_the_same_from_the_body_as_from_what_was_read_at_the_door(workspace):
+    other = make_workspace()
+    for event in TWENTY_EVENTS:
+        send(workspace, event)
+        send(other, event)
     with scoped(workspace.pk):
-        taken = inbox._claim(now=moment())
-    assert taken is not None
-    assert process(workspace) == 0  # somebody may still be at it
+        assert WebhookEvent.objects.filter(told=None).count() == 1  # the transfer
+        WebhookEvent.objects.update(received_at=moment())
+        WebhookEvent.objects.filter(event="call_ended").update(told='[0,{"peer":"of an older console"}]')
+        WebhookEvent.objects.filter(event="call_analyzed").update(told="no JSON")
+    with scoped(other.pk):
+        WebhookEvent.objects.update(received_at=moment(), told=None)
 
-    process(workspace, clock=lambda: moment() + inbox.LEASE + timedelta(seconds=1))
+    process(workspace)
+    process(other)
+
+    assert calls(workspace) == calls(other)
+    assert {(row.state, row.told) for row in kept(workspace)} == {("done", None)}
+
+
+def test_loses_nothing_to_a_worker_that_dies_in_the_middle(workspace):
+    class Killed(BaseException):
+        pass
+
+    def die(execute, sql, parameters, many, context):
+        if sql.startswith("UPDATE"):
+            raise Killed
+        return execute(sql, parameters, many, context)
+
+    for event in life("call_1"):
+        send(workspace, event)
+    with pytest.raises(Killed), connection.execute_wrapper(die):
+        process(workspace)
+    assert calls(workspace) == {}
+
+    assert process(workspace) == 3
 
     assert calls(workspace)["call_1"]["status"] == "ended"
+    with scoped(workspace.pk):
+        assert EventBatch.objects.count() == 1
+        process(workspace, clock=lambda: moment() + 2 * processing.LEASE)
+        assert not EventBatch.objects.exists()
 
 
-def test_leaves_alone_what_somebody_else_has_taken_meanwhile(workspace):
+def test_tries_alone_what_a_worker_may_have_died_of(workspace):
+    for number in (1, 2):
+        send(workspace, call_event("call_ended", f"call_{number}"))
+    with scoped(workspace.pk):
+        assert processing._take_batch(now=moment() - 2 * processing.LEASE) is None
+        processing._take_batch(now=moment() + timedelta(seconds=1))
+        EventBatch.objects.update(began_at=moment() - 2 * processing.LEASE)
+
+    process(workspace)
+
+    assert [(row.state, row.attempts) for row in kept(workspace)] == [("done", 2)] * 2
+
+
+def test_leaves_alone_what_somebody_else_has_done_meanwhile(workspace):
     send(workspace, call_event("call_ended"))
     with scoped(workspace.pk):
-        lease = inbox._claim(now=moment())
-        slow, sealed = _leased(lease)
-        WebhookEvent.objects.update(lease_token=uuid.uuid4())
+        taken = processing._take_batch(now=moment())
+        readable = processing._readable(taken, moment)
+        WebhookEvent.objects.update(state="done", due_at=None)
 
-        inbox._apply(lease, [(slow, inbox._read(slow, sealed))], now=moment())
+        processing._apply(taken, readable, now=moment())
 
     assert calls(workspace) == {}
-    assert kept(workspace)[0].state == "processing"
-
-
-def _leased(lease):
-    ((*facts, sealed),) = inbox._with_bodies(lease)
-    return inbox.Leased(*facts), sealed
 
 
 def test_does_not_touch_the_lease_of_somebody_else_when_it_fails(workspace):
     send(workspace, call_event("call_started"))
     with scoped(workspace.pk):
-        ours, _ = _leased(inbox._claim(now=moment()))
+        WebhookEvent.objects.update(attempts=1)
+        taken = processing._take_one(now=moment())
+        ((ours, _),) = processing._readable(taken, moment)
         theirs = uuid.uuid4()
         WebhookEvent.objects.update(lease_token=theirs)
 
-        inbox._postpone(ours, OSError("too late"), now=moment())
+        processing._postpone(taken, ours, OSError("too late"), now=moment())
 
     (row,) = kept(workspace)
     assert (row.lease_token, row.state, row.error) == (theirs, "processing", "")
@@ -210,7 +259,7 @@ def test_does_not_touch_the_lease_of_somebody_else_when_it_fails(workspace):
 def test_gives_up_what_was_begun_again_and_again_and_never_ended(workspace):
     send(workspace, call_event("call_started"))
     with scoped(workspace.pk):
-        WebhookEvent.objects.update(attempts=inbox.MOST_ATTEMPTS)
+        WebhookEvent.objects.update(attempts=processing.MOST_ATTEMPTS)
 
     process(workspace)
 
@@ -230,7 +279,7 @@ def test_does_not_let_one_event_hold_up_the_others(workspace):
     with connection.execute_wrapper(trip_over_call_2):
         process(workspace)
 
-    assert [(row.state, row.attempts) for row in kept(workspace)] == [("done", 1), ("failed", 1), ("done", 1)]
+    assert [row.state for row in kept(workspace)] == ["done", "failed", "done"]
     assert calls(workspace).keys() == {"call_1", "call_3"}
 
 

@@ -1,7 +1,7 @@
 """A worker as a process of its own: `python -m tests.monitoring.ingest.worker WORKSPACE_ID [FILE]`.
 
-Processes events until its input is closed, then counts, and prints all that came about as JSON. With a file of bodies,
-one a line, it takes these in instead, each once and in order.
+Processes events until its input is closed, then counts, and prints all that came about as JSON in its last line. With
+a file of bodies, one a line, it takes these in instead, each once and in order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ django.setup()
 from django.utils import timezone  # noqa: E402
 
 from accounts.scoping import scoped  # noqa: E402
-from monitoring.ingest import fold, inbox, rollups  # noqa: E402
+from monitoring.ingest import fold, inbox, processing, rollups  # noqa: E402
 from monitoring.models import Call, MinuteBucket, UsageBucket, WebhookEvent  # noqa: E402
 from policies.models import CallToEnd, Decision  # noqa: E402
 
@@ -29,14 +29,15 @@ COUNTED = ("direction", "channel", "outcome", "reason", "calls", "seconds", "cos
 
 
 def main(workspace_id: int, file: str = "") -> None:
+    print("at it", flush=True)
     if file:
         for number, body in enumerate(Path(file).read_bytes().splitlines()):
             inbox.receive(workspace_id, body, now=timezone.now())
             if number % STEP == 0:
-                inbox.process(workspace_id, clock=timezone.now)
+                processing.process(workspace_id, clock=timezone.now)
     else:
         _work_until_closed(workspace_id)
-    inbox.process(workspace_id, clock=timezone.now)
+    processing.process(workspace_id, clock=timezone.now)
     rollups.roll_up(workspace_id=workspace_id, now=timezone.now())
     with scoped(workspace_id):
         tables = {
@@ -56,7 +57,7 @@ def _work_until_closed(workspace_id: int) -> None:
     closed = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
     while not closed.wait(0.05):
-        inbox.process(workspace_id, clock=timezone.now)
+        processing.process(workspace_id, clock=timezone.now)
 
 
 if __name__ == "__main__":
