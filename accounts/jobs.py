@@ -29,10 +29,6 @@ def claim(job: str, period: timedelta, now: datetime) -> JobSlot | None:
     return claimed
 
 
-def finish(slot: JobSlot, *, now: datetime) -> None:
-    JobSlot.objects.filter(pk=slot.pk).update(finished_at=now)
-
-
 def slot_of(period: timedelta, now: datetime) -> datetime:
     """When the period that `now` is in began. Periods are counted in UTC, so that no clock change moves them."""
     seconds = period.total_seconds()

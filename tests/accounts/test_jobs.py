@@ -23,13 +23,6 @@ def test_a_slot_is_claimed_once():
     assert jobs.claim("drift", QUARTER, NOON + timedelta(minutes=15)) is not None
 
 
-def test_tells_when_it_was_done():
-    slot = jobs.claim("drift", QUARTER, NOON)
-    jobs.finish(slot, now=NOON + timedelta(seconds=9))
-
-    assert JobSlot.objects.get().finished_at == NOON + timedelta(seconds=9)
-
-
 def test_forgets_old_slots():
     jobs.claim("drift", QUARTER, NOON)
     jobs.claim("drift", QUARTER, NOON + timedelta(days=8))
