@@ -25,7 +25,7 @@ from django.db import models, transaction  # noqa: E402
 from accounts import workspaces  # noqa: E402
 from accounts.models import JobSlot, Workspace  # noqa: E402
 from accounts.scoping import current_workspace_id, scoped  # noqa: E402
-from policies import actions, held, holds  # noqa: E402
+from policies import actions, bulk, held, holds  # noqa: E402
 from policies.models import CountryPolicy, Hold, PhoneNumber, SyncTarget  # noqa: E402
 from policies.sync import importing, lists  # noqa: E402
 from tests import factories  # noqa: E402
@@ -72,8 +72,16 @@ def edit(*, e164: str, inbound: list[str], outbound: list[str], die: bool = Fals
 
 def share(*, e164s: list[str], name: str) -> list[Wanted]:
     """Lets these numbers follow one policy."""
-    factories.make_policy(_workspace(), name=name)
-    return [wanted for e164 in e164s for wanted in assign(e164=e164, name=name)]
+    now, policy = factories.moment(), factories.make_policy(_workspace(), name=name)
+    ids = list(PhoneNumber.objects.filter(e164__in=e164s).values_list("pk", flat=True))
+    bulk.edit_phone_numbers(
+        workspace_id=current_workspace_id(),
+        phone_number_ids=ids,
+        wanted={"policy": policy.pk},
+        acting_user=None,
+        now=now,
+    )
+    return _changed(now)
 
 
 def edit_policy(*, name: str, inbound: list[str], outbound: list[str]) -> list[Wanted]:
