@@ -170,6 +170,8 @@ def _uponai_half(number: PhoneNumber, target: SyncTarget | None, *, for_a_time: 
     if target.state == State.SYNCED:
         return "quiet", f"UponAI has the same, {for_a_time}" if for_a_time else "UponAI has the same"
     error = target.error.rstrip(". ")
+    if target.state == State.UNKNOWN and target.due_at is None:
+        return "unknown", f"What UponAI has is not known. {error}"
     if target.state == State.FAILED:
         return "danger", f"UponAI refused this: {error}. It is not tried again by itself."
     if target.state == State.DRIFT:

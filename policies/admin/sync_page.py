@@ -33,7 +33,10 @@ WHICH: dict[str, tuple[str, Q]] = {
     "": ("Everything", Q()),
     "failed": ("Failed", Q(sync_target__state=State.FAILED)),
     "drift": ("Changed at UponAI", Q(sync_target__state=State.DRIFT)),
-    "waiting": ("Waiting", Q(sync_target__state__in=[State.PENDING, State.UNKNOWN])),
+    "waiting": (
+        "Waiting",
+        Q(sync_target__state__in=[State.PENDING, State.UNKNOWN], sync_target__due_at__isnull=False),
+    ),
     "missing": ("Not listed any more", Q(missing_since__isnull=False)),
     "flagged": ("New, not confirmed", Q(flagged_since__isnull=False)),
 }

@@ -21,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fraudconsole.settings")
 django.setup()
 
 from django.db import models, transaction  # noqa: E402
+from django.db.models import F  # noqa: E402
 
 from accounts import workspaces  # noqa: E402
 from accounts.models import JobSlot, Workspace  # noqa: E402
@@ -159,6 +160,12 @@ def local() -> list[dict[str, Any]]:
     ]
 
 
+def unsynced() -> int:
+    """How many numbers UponAI does not have yet, as the console believes: told in no time, however many there are."""
+    arrived = SyncTarget.objects.filter(state=SyncTarget.State.SYNCED, applied_generation=F("desired_generation"))
+    return int(SyncTarget.objects.exclude(pk__in=arrived.values("pk")).count())
+
+
 def slots() -> str:
     """Which periodic jobs claimed how many periods."""
     counted = JobSlot.objects.values_list("job").annotate(models.Count("pk")).order_by("job")
@@ -189,7 +196,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     verb.__name__: verb
     for verb in (
         *(found, bring, set_key, set_budget, edit, share, edit_policy, assign, revert, hold, lift),
-        *(local, slots),
+        *(local, unsynced, slots),
     )
 }
 

@@ -293,9 +293,13 @@ class Account:
             or row["state"] != "synced"
         ]
 
+    def _unsynced(self) -> int:
+        """Asked first: to compare thousands of numbers all the time would cost what is measured."""
+        return int(self.rig.editor.ask("unsynced", self.workspace))
+
     def until_equal(self, *, seconds: float, what: str) -> float:
         try:
-            return until(lambda: not self.apart(), seconds=seconds, what=what)
+            return until(lambda: not self._unsynced() and not self.apart(), seconds=seconds, what=what)
         except AssertionError as late:
             apart = self.apart()
             raise AssertionError(f"{late}: {len(apart)} numbers apart, such as {apart[:2]}") from None

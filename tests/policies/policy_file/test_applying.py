@@ -142,6 +142,23 @@ def test_refuses_when_the_world_moved_since_the_plan_and_names_what(in_workspace
     assert everything(in_workspace) == before
 
 
+@pytest.mark.parametrize("edited", ["home", "there already"])
+def test_looks_at_the_policies_that_a_number_leaves_and_comes_to_though_the_file_only_names_the_number(
+    in_workspace, numbers, edited
+):
+    make_policy(in_workspace, name="there already")
+    moves = f'phone_numbers: {{"{OTHER}": there already}}'
+    plan = planned(in_workspace, moves)
+    actions.edit_country_policy(
+        policy=CountryPolicy.objects.get(name=edited), inbound={"countries": ["GB"]}, acting_user=None, now=moment()
+    )
+
+    with pytest.raises(Moved, match="plan again") as moved:
+        applied(in_workspace, moves, made_of=plan.as_json())
+
+    assert f"{edited} (revision 1 → 2)" in str(moved.value)
+
+
 def test_overlooks_what_the_plan_did_not_look_at(in_workspace, numbers):
     plan = planned(in_workspace, WHOLE)
     make_policy(in_workspace, name="unrelated")

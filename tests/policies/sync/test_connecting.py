@@ -8,6 +8,7 @@ import pytest
 from accounts import workspaces
 from accounts.models import AuditEntry, UponaiKey, Workspace
 from policies import actions, approvals, asking, connecting
+from policies.admin import phone_number_page
 from policies.models import CountryPolicy, PhoneNumber, SyncTarget, UponaiConnection
 from policies.rules_input import Refused
 from policies.sync import push
@@ -190,7 +191,9 @@ def test_disconnecting_leaves_uponai_as_it_is_unless_asked(stocked, uponai):
     assert asking.address(stocked) == at_uponai(uponai)
     assert len(uponai.get("log", after=0)) == log
     target = SyncTarget.objects.get()
-    assert (target.state, target.due_at, "nobody has looked since" in target.error) == ("unknown", None, True)
+    assert (target.state, target.due_at) == ("unknown", None)
+    badge = phone_number_page.badge_sentence(number())
+    assert badge.startswith("What UponAI has is not known. The workspace is disconnected")
     assert figures(workspace_id=stocked.pk, now=moment()).waiting == 0
     with pytest.raises(workspaces.NoUponaiKey):
         workspaces.uponai_key(stocked.pk)
