@@ -44,6 +44,18 @@ _FIGURES: Final = {
 }
 
 
+class AwaitingApproval(serializers.Serializer):
+    """What waits for a second person, and what of the same request was done at once since it opens nothing."""
+
+    state = serializers.ChoiceField(choices=["awaiting_approval"])
+    approval = serializers.IntegerField(help_text="Its id under /api/v1/approvals/.")
+    approvals = serializers.ListField(child=serializers.IntegerField(), help_text="All, where several parts wait.")
+    detail = serializers.CharField()
+    done = serializers.DictField(help_text="Fields of the request that are so already, with what they are now.")
+    could_approve = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField()
+
+
 def as_answer(trouble: Exception, context: Mapping[str, Any]) -> Response:
     """Set as DRF's EXCEPTION_HANDLER: a change that waits for a second person is kept and answered 202, at whichever
     address it was asked for. All else is a problem."""

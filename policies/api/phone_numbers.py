@@ -19,7 +19,7 @@ from accounts.api.inputs import RowId, Text, WholeNumber, YesOrNo, filter_set, o
 from accounts.api.problems import Unprocessable
 from policies import actions, answering, closing, flagged
 from policies.actions import KEEP
-from policies.api.approvals import waits
+from policies.api.approvals import AwaitingApproval, waits
 from policies.api.bulk import EditedPhoneNumbers, EditPhoneNumbers, chosen
 from policies.api.drift import DriftActions
 from policies.api.edits import WAIT, Confirmed, CountryList, refusals, wait_until_synced, wait_wanted
@@ -148,7 +148,7 @@ class PhoneNumbers(ListModelMixin, DriftActions):
 
     @extend_schema(
         request=EditPhoneNumber,
-        responses=PhoneNumberSerializer,
+        responses={200: PhoneNumberSerializer, 202: AwaitingApproval},
         parameters=[WAIT],
         examples=[
             OpenApiExample(

@@ -20,6 +20,7 @@ from accounts.api.problems import MEDIA_TYPE, FieldError, ProblemSerializer, Sta
 from accounts.api.views import LARGEST_BODY, ApiView, JsonBody
 from accounts.models import Workspace
 from accounts.tokens import grants
+from policies.api.approvals import AwaitingApproval
 from policies.policy_file import exporting
 from policies.policy_file.applying import carry_through
 from policies.policy_file.difference import plan
@@ -155,16 +156,6 @@ _TEXT: Final = {"type": "string", "description": "The policy file in YAML, at mo
 _APPLY: Final = {**_FILE, "properties": {**_FILE["properties"], "plan": _PLAN_FIELD}}  # type: ignore[dict-item]
 
 
-class AwaitingApprovalSerializer(serializers.Serializer):
-    """The whole file waits for a second person; nothing was changed yet."""
-
-    state = serializers.ChoiceField(choices=["awaiting_approval"])
-    approval = serializers.IntegerField(help_text="Its id under /api/v1/approvals/.")
-    detail = serializers.CharField()
-    could_approve = serializers.ListField(child=serializers.CharField())
-    expires_at = serializers.DateTimeField()
-
-
 class PolicyFileView(ApiView):
     """Needs, beside the scope for policies, that for numbers and keys where the file names some."""
 
@@ -206,7 +197,7 @@ class ApplyView(PolicyFileView):
         request={"application/json": _APPLY, YAML: _TEXT},
         responses={
             200: PolicyFileAppliedSerializer,
-            202: AwaitingApprovalSerializer,
+            202: AwaitingApproval,
             (412, MEDIA_TYPE): ProblemSerializer,
         },
         parameters=[OpenApiParameter("plan", str, description="The plan's fingerprint, for a file sent as YAML.")],

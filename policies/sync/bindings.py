@@ -131,7 +131,7 @@ def _settle_webhooks(number: PhoneNumber, sent: dict[str, Any], shown: dict[str,
         PhoneNumber.objects.filter(pk=number.pk).update(**seen)
     if any((shown.get(name) or None) != sent[name] for name in WEBHOOKS if name in sent):
         raise UponaiTrouble("UponAI said yes, but still shows another webhook.")
-    if number.put_back and webhooks_differ(number, shown):
+    if number.put_back.keys() & WEBHOOKS.keys() and webhooks_differ(number, shown):
         # An older request of ours came after somebody had decided otherwise.
         raise UponaiTrouble("UponAI asks another webhook again; the one of before is sent once more.")
 
