@@ -17,12 +17,14 @@ from accounts import jobs
 from accounts.models import Workspace
 from accounts.scoping import scoped, unscoped
 from monitoring import mail
+from monitoring.alerts import by_gravity
 from monitoring.models import Alert
 
 logger = logging.getLogger(__name__)
 
 AT_MOST_EVERY: Final = timedelta(minutes=1)
 MOST_IN_ONE: Final = 50
+GRAVEST_FIRST: Final = (by_gravity(), "raised_at", "pk")
 
 
 def mail_due(*, now: datetime) -> int:
@@ -36,7 +38,7 @@ def mail_due(*, now: datetime) -> int:
 def mail_alerts(workspace_id: int, *, now: datetime) -> bool:
     """Mails a workspace's alerts that are due, all in one. Whether there was a mail."""
     with scoped(workspace_id):
-        due = list(_due(now).order_by("raised_at", "pk").values_list("pk", flat=True)[:MOST_IN_ONE])
+        due = list(_due(now).order_by(*GRAVEST_FIRST).values_list("pk", flat=True)[:MOST_IN_ONE])
         to = mail.recipients(workspace_id)
         if not to:
             _due(now).update(mail_due_at=None, error="Nobody here is an owner or policy editor who may sign in.")
@@ -46,7 +48,7 @@ def mail_alerts(workspace_id: int, *, now: datetime) -> bool:
             return False
         taken = _due(now).filter(pk__in=due)
         taken.update(mail_due_at=now + mail.LEASE, attempts=models.F("attempts") + 1)
-        alerts = list(Alert.objects.filter(pk__in=due, mail_due_at=now + mail.LEASE).order_by("raised_at", "pk"))
+        alerts = list(Alert.objects.filter(pk__in=due, mail_due_at=now + mail.LEASE).order_by(*GRAVEST_FIRST))
         workspace = Workspace.objects.get(pk=workspace_id)
         with timezone.override(zoneinfo.ZoneInfo(workspace.time_zone)):
             return bool(alerts) and _send(workspace, to, alerts, now=now)

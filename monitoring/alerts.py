@@ -18,7 +18,7 @@ from accounts.scoping import scoped, unscoped
 from accounts.workspaces import taking_turns
 from monitoring import alert_conditions
 from monitoring.alert_conditions import Condition
-from monitoring.models import Alert
+from monitoring.models import Alert, Call
 from monitoring.uponai_alerts import LASTS, LONGEST_SENTENCE
 
 SAME_AGAIN: Final = timedelta(minutes=10)
@@ -27,6 +27,8 @@ KEPT: Final = timedelta(days=180)
 
 GRAVE: Final = (Alert.Kind.KEY_REFUSED, Alert.Kind.SYNC_STOPPED, Alert.Kind.UNGATED)
 """Somebody may be getting through, or nothing of what is edited here reaches UponAI."""
+LEAK: Final = {"kind": Alert.Kind.UNGATED, "about": Call.WayAround.PRIVATE_KEY}
+"""Somebody starts calls with UponAI's private key: the gravest of all."""
 MINOR: Final = (Alert.Kind.OPEN_ENDS, Alert.Kind.NUMBER_FLAGGED)
 
 
@@ -147,9 +149,10 @@ def only_closed(rows: models.QuerySet[Alert]) -> models.QuerySet[Alert]:
 def by_gravity() -> models.Case:
     """What to order by so that the gravest come first."""
     return models.Case(
-        models.When(kind__in=GRAVE, then=0),
-        models.When(kind__in=MINOR, then=2),
-        default=1,
+        models.When(**LEAK, then=0),
+        models.When(kind__in=GRAVE, then=1),
+        models.When(kind__in=MINOR, then=3),
+        default=2,
         output_field=models.SmallIntegerField(),
     )
 

@@ -22,6 +22,10 @@ from monitoring.ingest import concurrency
 from monitoring.ingest.rollups import MINUTES_KEPT
 
 CONCURRENCY = "concurrency"
+BLOCKED_WORDS = (
+    "Attempts that were blocked, as blocked-calls/ lists them. What UponAI started and was blocked later is a call as "
+    "well, and in the value. Only for calls."
+)
 UNITS = {"calls": "calls", "minutes": "minutes", "cost": "usd", CONCURRENCY: "calls at once"}
 STEPS_OF_CONCURRENCY = ("hour", "day")
 DEFAULT_SPAN = timedelta(days=30)
@@ -44,9 +48,7 @@ class UsagePointSerializer(serializers.Serializer):
     key = serializers.CharField(help_text="The hour's beginning, the day, the country, the reason … or empty.")
     at = serializers.CharField(required=False, help_text="When the step began. Only where a step was asked for.")
     value = serializers.FloatField()
-    blocked = serializers.IntegerField(
-        required=False, help_text="Attempts that were blocked; they are in no value. Only for calls."
-    )
+    blocked = serializers.IntegerField(required=False, help_text=BLOCKED_WORDS)
 
 
 class UsageSerializer(serializers.Serializer):

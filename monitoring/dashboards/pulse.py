@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Aggregate, Case, IntegerField, Min, OuterRef, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Aggregate, IntegerField, Min, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from accounts import leaks
@@ -51,8 +51,7 @@ class UnseenAlert:
 
     @property
     def is_leak(self) -> bool:
-        """Somebody starts calls with UponAI's private key."""
-        return (self.kind, self.about) == (Alert.Kind.UNGATED, Call.WayAround.PRIVATE_KEY)
+        return {"kind": self.kind, "about": self.about} == alerts.LEAK
 
     @property
     def tone(self) -> str:
@@ -115,9 +114,6 @@ def pulse(*, workspace_id: int, now: datetime) -> Pulse:
 
 _MINE: Final = {"workspace_id": OuterRef("pk")}
 _SAMPLE: Final = ("at", "running", "ours", "limit")
-_LEAKS_FIRST: Final = Case(
-    When(kind=Alert.Kind.UNGATED, about=Call.WayAround.PRIVATE_KEY, then=0), default=1, output_field=IntegerField()
-)
 _ALERT: Final = ("sentence", "kind", "about", "path", "details")
 _UNCOUNTED: Final = ("first_decision", "first_blocked", "first_call")
 _DECIDED_HERE: Final = (BlockedCall.Source.GATE, BlockedCall.Source.INBOUND, BlockedCall.Source.TRANSFER)
@@ -144,7 +140,7 @@ def _waiting(now: datetime) -> dict[str, Subquery]:
     refused = RefusedWebhook.objects.filter(**_MINE, hour__gt=now - REFUSED_SINCE)
     ungated = Call.objects.filter(**_MINE, gating=Call.Gating.UNGATED, started_at__gt=now - UNGATED_SINCE)
     unseen = alerts.only_open(Alert.objects.filter(**_MINE))
-    worst = unseen.order_by(_LEAKS_FIRST, alerts.by_gravity(), "-raised_at", "-pk")
+    worst = unseen.order_by(alerts.by_gravity(), "-raised_at", "-pk")
     cases = KycRecord.objects.filter(**_MINE, state__in=WITH_US)
     targets = SyncTarget.objects.filter(**_MINE)
     connection = UponaiConnection.objects.filter(**_MINE)

@@ -149,7 +149,7 @@ def _write_day(workspace: Workspace, past: Past, planned: list[Planned], *, now:
         Call.objects.bulk_create(calls, batch_size=BATCH, ignore_conflicts=True)
         agents.note_heard({call.agent: call.started_at for call in sorted(calls, key=_started_at) if call.agent})
         span = {"start": planned[0].at, "end": _next_hour(planned[-1].at)}
-        blocked_calls.rebuild(workspace_id=workspace.pk, now=now, **span)
+        blocked_calls.rebuild(workspace_id=workspace.pk, now=now, is_counted=True, **span)
         rollups.rebuild(workspace_id=workspace.pk, now=now, **span)
         parties.rebuild(workspace_id=workspace.pk, **span)
     return Written(len(calls), len(decisions))

@@ -36,6 +36,7 @@ _FACTS: Final = (
     *("public_key", "decision_id", "call_reference"),
 )
 _HEAVY: Final = ("trace", "counterfactuals", "reasons", "flags")
+_COUNTED_UNTIL: Final = ("usage_blocked_until", "parties_blocked_until")
 _LONGEST_SAID: Final = 200
 _LONGEST_NUMBER: Final = 64
 _MOMENT: Final = timedelta(microseconds=1)
@@ -62,8 +63,11 @@ def follow(*, workspace_id: int, now: datetime) -> int:
         return sum(_follow(workspace_id, read, now) for read in (_decisions, _dials, _calls))
 
 
-def rebuild(*, workspace_id: int, start: datetime, end: datetime, now: datetime) -> int:
-    """Lists what was blocked from `start` to before `end` and is not listed yet. Progress stays where it is."""
+def rebuild(*, workspace_id: int, start: datetime, end: datetime, now: datetime, is_counted: bool = False) -> int:
+    """Lists what was blocked from `start` to before `end` and is not listed yet, of which progress knows nothing.
+
+    `is_counted`: in the same transaction the caller counts these hours, so nobody else needs to.
+    """
     with scoped(workspace_id):
         RollupProgress.objects.get_or_create(workspace_id=workspace_id)
         decisions = Decision.objects.filter(verdict=VerdictKind.BLOCK.value, at__gte=start, at__lt=end)
@@ -75,7 +79,7 @@ def rebuild(*, workspace_id: int, start: datetime, end: datetime, now: datetime)
             [listed for row in dials.order_by("id") if (listed := _of_dial(row))],
             [_of_call(row) for row in calls.order_by("id")],
         )
-        return sum(_list_some(workspace_id, some, now) for rows in found for some in _batches(rows))
+        return sum(_list_some(workspace_id, some, now, is_counted) for rows in found for some in _batches(rows))
 
 
 def _batches(rows: list[BlockedCall]) -> Iterator[list[BlockedCall]]:
@@ -83,10 +87,20 @@ def _batches(rows: list[BlockedCall]) -> Iterator[list[BlockedCall]]:
         yield rows[position : position + BATCH]
 
 
-def _list_some(workspace_id: int, rows: list[BlockedCall], now: datetime) -> int:
+def _list_some(workspace_id: int, rows: list[BlockedCall], now: datetime, is_counted: bool) -> int:
     with transaction.atomic():
-        RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
-        return _write(rows, now)
+        progress = RollupProgress.objects.select_for_update().get(workspace_id=workspace_id)
+        before = _newest_listed()
+        listed = _write(rows, now)
+        if is_counted:
+            # What others listed before and nobody has counted yet must not be passed over.
+            until = {name: _newest_listed() for name in _COUNTED_UNTIL if getattr(progress, name) >= before}
+            RollupProgress.objects.filter(pk=progress.pk).update(**until)
+        return listed
+
+
+def _newest_listed() -> int:
+    return BlockedCall.objects.aggregate(id=Max("id"))["id"] or 0
 
 
 def _has_news() -> bool:

@@ -125,9 +125,11 @@ def rebuild(*, workspace_id: int, start: datetime, end: datetime, now: datetime)
 
 
 def begin(*, workspace_id: int, calls_until: datetime) -> None:
-    """Starts the progress of a workspace whose older calls are counted by `rebuild`."""
+    """Starts the progress of a workspace whose older calls are listed and counted by `rebuild`."""
     with scoped(workspace_id):
-        RollupProgress.objects.get_or_create(workspace_id=workspace_id, defaults={"calls_until": calls_until})
+        RollupProgress.objects.get_or_create(workspace_id=workspace_id)
+        for column in ("calls_until", "ended_until", "parties_calls_until"):
+            RollupProgress.objects.filter(**{column: None}).update(**{column: calls_until})
 
 
 def _has_news(now: datetime) -> bool:
