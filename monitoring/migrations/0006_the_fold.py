@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_sync_settings'),
-        ('monitoring', '0005_days_of_parties'),
+        ('monitoring', '0006_retention'),
     ]
 
     operations = [

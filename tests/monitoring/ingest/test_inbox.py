@@ -12,7 +12,7 @@ from django.db import DataError, connection, connections
 from accounts import encryption
 from accounts.scoping import scoped
 from monitoring import tasks
-from monitoring.ingest import inbox, parties, processing, rollups
+from monitoring.ingest import parties, processing, rollups
 from monitoring.models import Call, EventBatch, PartyBucket, UsageBucket, WebhookEvent
 from policies.gate import recorder
 from policies.models import Decision
