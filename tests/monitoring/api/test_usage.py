@@ -192,10 +192,10 @@ def test_groups_by_what_calls_have_and_cuts_into_steps(busy):
 
 def test_groups_by_numbers_and_keys(workspace):
     with scoped(workspace.pk):
-        for outcome, calls in (("connected", 3), ("blocked", 2)):
-            PartyBucket.objects.create(
-                hour=HOUR, kind="phone_number", value="+14155550100", outcome=outcome, calls=calls, seconds=60
-            )
+        for step, began in (("hour", HOUR), ("day", HOUR.replace(hour=0))):
+            for outcome, calls in (("connected", 3), ("blocked", 2)):
+                facts = {"kind": "phone_number", "value": "+14155550100", "outcome": outcome, "calls": calls}
+                PartyBucket.objects.create(step=step, hour=began, seconds=60, **facts)
         PartyBucket.objects.create(hour=HOUR, kind="public_key", value="pk_site", outcome="connected", calls=9)
     client = client_of(workspace)
 
