@@ -1,5 +1,6 @@
-"""What attempts keep of an erased subject: that there was somebody, and not what they were called.
+"""What attempts keep of an erased subject: that there was somebody, and neither what they were called nor whence.
 
+The numbers that were called stay, as facts of the account's bill, until calls are old enough to be forgotten.
 Holds and lists that name a subject stay: whoever turned somebody away still means it.
 """
 
@@ -57,7 +58,7 @@ def _forget(workspace_id: int, reference: str, tombstone: str) -> int:
                 rows = list(model.objects.filter(subject=reference[:120], **earlier).order_by("pk")[:AT_ONCE])
                 columns = [column for row in rows for column in change(row, reference, tombstone)]
                 if rows:
-                    model.objects.bulk_update(rows, ["subject", *dict.fromkeys(columns)])
+                    model.objects.bulk_update(rows, ["subject", "ip", *dict.fromkeys(columns)])
             count += len(rows)
             if len(rows) < AT_ONCE:
                 break
@@ -65,7 +66,7 @@ def _forget(workspace_id: int, reference: str, tombstone: str) -> int:
 
 
 def _without(row: Decision, reference: str, tombstone: str) -> tuple[str, ...]:
-    row.subject = tombstone
+    row.subject, row.ip = tombstone, None
     row.counterfactuals = _replaced(row.counterfactuals, reference, tombstone)
     in_words = re.compile(rf"(?<!\w){re.escape(reference)}(?!\w)")
     for line in row.trace if isinstance(row.trace, list) else ():
@@ -75,7 +76,7 @@ def _without(row: Decision, reference: str, tombstone: str) -> tuple[str, ...]:
 
 
 def _uncharged(row: Dial, reference: str, tombstone: str) -> tuple[str, ...]:
-    row.subject = tombstone
+    row.subject, row.ip = tombstone, None
     for charge in row.charges:
         if charge[0] == LimitName.SUBJECT:
             charge[1] = charge[1].replace(reference[:200], tombstone)

@@ -181,12 +181,16 @@ class KnownParameters(filters.DjangoFilterBackend):
         filters_of = getattr(self.get_filterset_class(view, queryset), "base_filters", {})
         declared = {*filters_of, *getattr(view, "own_parameters", ())}
         paging = {getattr(view.paginator, name, None) for name in ("cursor_param", "size_param")}
-        unknown = sorted(set(request.query_params) - declared - paging)
-        if unknown:
-            known = ", ".join(sorted({*declared, *paging} - {None}))
-            shown = unknown[0][:60]
-            sentence = f"There is no parameter {shown!r} here. There are: {known}."
-            raise Unprocessable.one(shown, "unknown_parameter", sentence)
+        refuse_unknown(request, {*declared, *paging} - {None})
+
+
+def refuse_unknown(request: Request, known: Iterable[str]) -> None:
+    """Raises Unprocessable for a parameter that is not among those known."""
+    unknown = sorted(set(request.query_params) - set(known))
+    if unknown:
+        shown = unknown[0][:60]
+        sentence = f"There is no parameter {shown!r} here. There are: {', '.join(sorted(known))}."
+        raise Unprocessable.one(shown, "unknown_parameter", sentence)
 
 
 def one_of(names: Iterable[str], **kwargs: Any) -> filters.ChoiceFilter:

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.inputs import InstantField
+from accounts.api.inputs import InstantField, refuse_unknown
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiView
 from monitoring.api.usage_points import BY_MINUTE, GROUPS, MOST_POINTS, TIMES, TooManyPoints, point, points
@@ -25,6 +25,10 @@ CONCURRENCY = "concurrency"
 BLOCKED_WORDS = (
     "Attempts that were blocked, as blocked-calls/ lists them. What UponAI started and was blocked later is a call as "
     "well, and in the value. Only for calls."
+)
+TOTAL_WORDS = (
+    "The sum of the values. By outcome and by reason, blocked attempts are values like others; by phone_number and by "
+    "public_key, only what had one is counted."
 )
 UNITS = {"calls": "calls", "minutes": "minutes", "cost": "usd", CONCURRENCY: "calls at once"}
 STEPS_OF_CONCURRENCY = ("hour", "day")
@@ -60,7 +64,7 @@ class UsageSerializer(serializers.Serializer):
     unit = serializers.CharField()
     period_from = serializers.DateTimeField()
     to = serializers.DateTimeField()
-    total = serializers.FloatField()
+    total = serializers.FloatField(help_text=TOTAL_WORDS)
     series = UsagePointSerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:
@@ -106,6 +110,7 @@ class Usage(ApiView):
         return Response(UsageSerializer(summary).data)
 
     def _query(self, request: Request) -> dict[str, Any]:
+        refuse_unknown(request, UsageQuery.base_fields)
         form = UsageQuery(request.query_params)
         if not form.is_valid():
             raise forms.ValidationError(form.errors.as_data())

@@ -133,6 +133,7 @@ def test_answers_the_last_30_days_by_day_when_nothing_is_said(workspace):
         ("metric=calls&by=hour&from=2020-01-01&to=2026-11-02", "from", "too_long"),
         ("metric=calls&by=day&from=2000-01-01&to=2026-11-02", "from", "too_long"),
         ("metric=calls&to=0001-01-01", "from", "invalid"),
+        ("metric=calls&country=CU", "country", "unknown_parameter"),
     ],
 )
 def test_refuses_what_it_cannot_answer(workspace, query, field, code):
