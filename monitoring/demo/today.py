@@ -46,9 +46,7 @@ def show(workspace: Workspace, *, acting_user: User, days: int, now: datetime) -
 
 
 def _sample(workspace: Workspace, *, start: datetime, now: datetime) -> None:
-    """How many ran at each moment, from when calls began and ended."""
-    newest = ConcurrencySample.objects.order_by("-at").values_list("at", flat=True).first()
-    start = max(start, newest) if newest else start
+    """How many ran at each moment, from when calls began and ended. What was sampled in earnest is left alone."""
     rows = Call.objects.filter(channel__in=_COUNTED, ended_at__gt=start, started_at__lt=now)
     spans = list(rows.values_list("started_at", "ended_at"))
     began, ended = sorted(span[0] for span in spans), sorted(span[1] for span in spans)
@@ -63,7 +61,7 @@ def _sample(workspace: Workspace, *, start: datetime, now: datetime) -> None:
 
 
 def _moments(start: datetime, now: datetime) -> Iterator[datetime]:
-    moment = start.astimezone(UTC).replace(second=0, microsecond=0) + EVERY_BEFORE
+    moment = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     while moment < now:
         yield moment
         moment += EVERY_BEFORE if moment < now - LATELY else EVERY

@@ -95,6 +95,11 @@ def test_it_makes_a_believable_history(demo):
     assert NOW - timedelta(days=5) < first.started_at < NOW - timedelta(days=3)
     assert NOW - timedelta(hours=3) < last.ended_at < NOW
 
+    # A console samples in earnest from its first minute on, while its history is still being made up.
+    ConcurrencySample.objects.filter(at__lt=NOW - timedelta(hours=1)).delete()
+    today.show(demo, acting_user=User.objects.order_by("pk")[0], days=SMALL.days, now=NOW)
+    assert ConcurrencySample.objects.filter(at__lt=NOW - timedelta(days=3), running__gt=0).exists()
+
 
 def test_blocked_attempts_carry_the_engine_s_trace_and_allowed_ones_of_the_last_day_too(demo):
     for decision in Decision.objects.all():
@@ -136,8 +141,9 @@ def test_the_attack_is_the_spike_of_usage_and_of_blocked_calls(demo):
 def test_what_was_called_and_blocked_is_the_same_figure_everywhere(demo, client):
     number = PhoneNumber.objects.order_by("pk")[0]
     make_dial(NOW - timedelta(minutes=70), from_number=number.e164)
-    make_call(NOW - timedelta(hours=30), phone_number=number.e164, disconnection_reason="concurrency_limit_reached")
     later = NOW + timedelta(minutes=1)
+    full = {"phone_number": number.e164, "disconnection_reason": "concurrency_limit_reached", "changed_at": later}
+    make_call(NOW - timedelta(hours=30), **full)
     blocked_calls.follow(workspace_id=demo.pk, now=later)
     rollups.roll_up(workspace_id=demo.pk, now=later)
     parties.count(workspace_id=demo.pk, now=later)
