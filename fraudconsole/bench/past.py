@@ -26,7 +26,7 @@ CALLS_AN_HOUR, DAYS = 1158, 36
 """A million calls."""
 BLOCKED_SHARE = 0.05
 COUNTRIES = ("US", "CA", "GB", "DE", *sorted(PRICE_PER_MINUTE.keys() - {"US", "CA", "GB", "DE"}))[:60]
-_MOMENT = "%(start)s::timestamptz + make_interval(secs => %(seconds)s * i / %(times)s)"
+_MOMENT = "%(start)s::timestamptz + make_interval(secs => %(seconds)s * (i - 1) / %(times)s)"
 REASONS = ("country_not_allowed", "sanctioned_country", "rate_limited", "held", "captcha_failed", "kyc_required")
 PEERS, KEYS = 200_000, 20
 PEERS_KEPT = 100

@@ -24,7 +24,7 @@ from monitoring.demo.seeding import CannotSeed, Size, seed
 from monitoring.detection.series import Point, band
 from monitoring.ingest import blocked_calls, parties, rollups
 from monitoring.ingest.rollups import HOUR
-from monitoring.models import AgentSeen, BlockedCall, Call, UsageBucket
+from monitoring.models import AgentSeen, BlockedCall, Call, ConcurrencySample, UsageBucket
 from policies import connecting
 from policies.gate import rebuild, store
 from policies.models import CountryPolicy, Decision, PhoneNumber, SyncTarget
