@@ -166,6 +166,11 @@ class Rig:
             self.workers.append(name)
         return self.family.start(name, [*WORKER, "-n", f"{name}@rig"])
 
+    def works(self, name: str) -> bool:
+        """Whether it has begun to take work: to kill one that is still starting proves nothing."""
+        child = self.family.children[name]
+        return b"@rig ready." in child.log.read_bytes()[child.log_starts_at :]
+
     def start_beat(self, name: str = "beat") -> Child:
         return self.family.start(name, [*BEAT, "-s", str(self.folder / f"{name}-schedule")])
 
