@@ -33,6 +33,7 @@ class Chaos:
     rig: Rig
     dice: random.Random
     started: float = field(default_factory=time.monotonic)
+    struck: float = field(default_factory=time.monotonic)
     killed: int = 0
     flushed: int = 0
     stores_killed: int = 0
@@ -42,13 +43,12 @@ class Chaos:
 
     def strike(self) -> None:
         """The next blow, once its time has come."""
-        due_at = self.started + (self.killed + 1) * KILLING / (KILLS + 1)
-        if self.killed == KILLS or time.monotonic() < due_at:
+        if self.killed == KILLS or time.monotonic() < self.struck + KILLING / (KILLS + 1):
             return
         at_work = [name for name in self.rig.workers if self.rig.works(name)]
         if not at_work:
             return
-        self.killed += 1
+        self.killed, self.struck = self.killed + 1, time.monotonic()
         self.rig.kill_worker(self.dice.choice(at_work))
         self.rig.flush_valkey()
         self.flushed += 1
