@@ -201,7 +201,7 @@ def hand_in_by_the_link(browser: Browser, link: str, screenshots: Path) -> None:
     page.locator("#file-selfie").set_input_files(paper("me.jpg", "ME", tint="#f4ece8"))
     page.locator("#file-address").set_input_files(paper("bill.jpg", "BILL", tint="#ffffff"))
     page.screenshot(path=screenshots / "kyc-upload.png", full_page=True)
-    page.get_by_role("button", name=re.compile("Send")).click()
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("body")).to_contain_text(re.compile("thank", re.IGNORECASE), timeout=PATIENCE_MS)
     context.close()
 

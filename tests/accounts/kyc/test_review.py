@@ -145,6 +145,22 @@ def test_who_submitted_once_does_not_decide_after_somebody_reopened_it(in_worksp
         cases.approve(case, now)
 
 
+def test_who_reopened_it_once_does_not_decide_it_when_somebody_else_submits_it_again(in_workspace, now):
+    case = cases.in_review(in_workspace, now)
+    cases.reject(case, now, rejection="final")
+    reopener = cases.reviewer(in_workspace)
+    case.record = review.reopen(record=case.record, text_for_colleagues="Appeal.", acting_user=reopener, now=now)
+    cases.claim(case, now)
+    cases.reject(case, now)
+    cases.confirm(case, now)
+    case.record = review.submit(record=case.record, acting_user=None, now=now)
+    case.reviewer = reopener
+    cases.claim(case, now)
+
+    with pytest.raises(NotEntitled, match="You submitted"):
+        cases.approve(case, now)
+
+
 def test_a_final_rejection_is_reversed_by_two_people_alone(in_workspace, now):
     case = cases.in_review(in_workspace, now)
     cases.reject(case, now, rejection="final")
