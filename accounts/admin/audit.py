@@ -131,6 +131,7 @@ class AuditEntryAdmin(ConsoleAdmin):
     search_fields = ("actor_label", "object_label", "action")
     search_help_text = "Who, what, or the name of what it is about"
     ordering = ("-sequence",)
+    counted = ("entry", "entries")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -74,6 +74,8 @@ class ConsoleAdmin(ModelAdmin):
     show_full_result_count = False
     empty_words: Mapping[str, str] = {"icon": "inbox", "title": "Nothing here yet"}
     """What an empty list says: `icon`, `title`, and `text`, how to get something there."""
+    counted: tuple[str, str] = ("", "")
+    """What a list counts, one and several, where it is not called as its model is."""
     list_per_page = 50
     view_on_site = False
     save_as = False

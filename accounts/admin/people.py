@@ -51,6 +51,7 @@ class RoleForm(VerbForm):
 
 @admin.register(Membership)
 class MembershipAdmin(ConsoleAdmin):
+    counted = ("member", "members")
     list_display = ("person", "address", "shown_role", "since")
     list_display_links = ("person", "address")
     list_filter = (("role", ChoicesCheckboxFilter),)

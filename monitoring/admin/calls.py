@@ -43,6 +43,11 @@ class CallAdmin(ExportedList):
     list_display_links = ("when",)
     search_fields = ("peer", "phone_number", "call_reference", "agent", "public_key")
     search_help_text = "Number, agent, key or UponAI's id of the call"
+    empty_words = {
+        "icon": "call",
+        "title": "No call yet",
+        "text": "Calls, SMS and chats would be here as UponAI tells of them, by its events and its lists.",
+    }
     export_columns = CallSerializer.Meta.fields
     list_filter = (
         DirectionFilter,

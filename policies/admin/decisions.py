@@ -53,6 +53,11 @@ class DecisionAdmin(ListWithTransfers):
     list_before_template = "policies/decision_list_before.html"
     search_fields = ("peer", "peer_text", "phone_number", "public_key", "call_reference", "ip")
     search_help_text = "Number, key, IP address or UponAI's id of the call"
+    empty_words = {
+        "icon": "fact_check",
+        "title": "No decision yet",
+        "text": "Every attempt that the gate judges would be here within seconds, with all that was checked.",
+    }
     export_columns = (
         *("decision_id", "at", "verdict", "reason", "reasons", "direction", "channel", "phone_number"),
         *("peer.e164", "peer_text", "peer.country", "peer.number_class", "public_key", "ip", "subject"),
