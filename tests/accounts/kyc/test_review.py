@@ -345,6 +345,18 @@ def test_a_workspace_without_a_second_reviewer_names_the_owner(in_workspace, now
     assert KycTransition.objects.last().fallback == "owner"
 
 
+def test_the_owner_stands_in_where_the_only_second_reviewer_proposed_it(in_workspace, now):
+    owner = factories.make_member(in_workspace, Role.OWNER)
+    workspaces.change_settings(workspace=in_workspace, kyc_fallback="owner", acting_user=None, now=now)
+    second = cases.second_reviewer(in_workspace)
+    case = cases.Case(cases.submitted(in_workspace, now, level=3), second, owner)
+    cases.claim(case, now)
+    cases.approve(case, now)
+
+    record = cases.confirm(case, now)
+    assert (record.state, record.fallback) == ("approved", "owner")
+
+
 def test_one_person_alone_decides_only_where_the_workspace_said_so_and_it_is_recorded(in_workspace, now):
     owner = factories.make_member(in_workspace, Role.OWNER)
     case = cases.Case(cases.submitted(in_workspace, now, level=3, by=owner), owner, owner)
