@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Case, F, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -19,6 +20,8 @@ from unfold.decorators import display
 
 from accounts.admin.base import ConsoleAdmin
 from accounts.admin.display import time_cell, with_numbers_written
+from accounts.kyc import masking
+from accounts.kyc.privacy import DOTS
 from accounts.models import AuditEntry
 
 SPELT_OTHERWISE = {
@@ -29,6 +32,7 @@ SPELT_OTHERWISE = {
     "ip": "IP",
     "sms": "SMS",
 }
+BETWEEN, NOTHING = " · ", "—"
 AS_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)")
 
 
@@ -45,10 +49,24 @@ def action_in_words(action: str) -> str:
     return f"{in_words(subject)}: {words[:1].lower()}{words[1:]}"
 
 
-def changes(entry: AuditEntry) -> list[dict[str, Any]]:
+def changes(entry: AuditEntry, *, sees_subjects: bool = False) -> list[dict[str, Any]]:
     """What differs between before and after, field by field; of lists, what came and what went."""
     detail = entry.detail or {}
-    return differences(detail.get("before"), detail.get("after"))
+    found = differences(detail.get("before"), detail.get("after"))
+    return found if sees_subjects or not masking.is_about_people(entry) else [_masked(change) for change in found]
+
+
+def _masked(change: dict[str, Any]) -> dict[str, Any]:
+    """Once it is known what differs: two fields of dots would be the same."""
+    if change["field"].partition(BETWEEN)[0] in SHOWN:
+        return change
+    sides = {name: value for name, value in change.items() if name != "field"}
+    masked = {name: [DOTS] * len(value) if isinstance(value, list) else _dots(value) for name, value in sides.items()}
+    return {"field": change["field"].partition(BETWEEN)[0], **masked}
+
+
+def _dots(text: str) -> str:
+    return NOTHING if text == NOTHING else DOTS
 
 
 def differences(before_facts: Any, after_facts: Any) -> list[dict[str, Any]]:
@@ -66,7 +84,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]
         for name, part in value.items():
             yield from _leaves(part, (*path, str(name)))
     elif path:
-        yield " · ".join(in_words(name) for name in path), value
+        yield BETWEEN.join(in_words(name) for name in path), value
 
 
 def _change(name: str, before: Any, after: Any) -> dict[str, Any]:
@@ -80,7 +98,7 @@ def _change(name: str, before: Any, after: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     if value is None or value == "" or value == []:
-        return "—"
+        return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -97,17 +115,19 @@ def _time_text(text: str) -> str:
     return date_format(timezone.localtime(datetime.fromisoformat(text)), "j M Y, H:i:s")
 
 
-def shown(entry: AuditEntry) -> dict[str, Any]:
-    """What accounts/_audit_entries.html shows of an entry."""
-    detail = entry.detail or {}
+def shown(entry: AuditEntry, who: Any = None) -> dict[str, Any]:
+    """What accounts/_audit_entries.html shows of an entry to `who`."""
+    seen = masking.shown(entry, who)
     return {
         "entry": entry,
+        "label": seen.label,
         "what": action_in_words(entry.action),
-        "changes": changes(entry),
-        "reason": detail.get("reason", ""),
-        "origin": detail.get("origin") or {},
+        "changes": changes(entry, sees_subjects=not seen.masked),
+        "reason": seen.reason,
+        "origin": seen.origin,
         "erased": entry.detail is None,
-        "href": object_url(entry),
+        "masked": seen.masked,
+        "href": "" if seen.masked else object_url(entry),
     }
 
 
@@ -116,6 +136,9 @@ def object_url(entry: AuditEntry) -> str:
         return reverse(f"admin:{entry.object_type.replace('.', '_')}_change", args=[entry.object_id])
     except NoReverseMatch:
         return ""
+
+
+SHOWN = frozenset(in_words(name) for name in masking.SHOWN)
 
 
 @admin.register(AuditEntry)
@@ -128,7 +151,7 @@ class AuditEntryAdmin(ConsoleAdmin):
         ("object_type", AllValuesCheckboxFilter),
     )
     list_filter_submit = True
-    search_fields = ("actor_label", "object_label", "action")
+    search_fields = ("actor_label", "shown_label", "action")
     search_help_text = "Who, what, or the name of what it is about"
     ordering = ("-sequence",)
     counted = ("entry", "entries")
@@ -137,6 +160,13 @@ class AuditEntryAdmin(ConsoleAdmin):
         return False
 
     has_change_permission = has_delete_permission = has_add_permission
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        """With what each is about, as this person may read it: a name that is dots is not found by a search either."""
+        sees, label = masking.may_see_subjects(request.user), F("object_label")
+        dots = Case(When(object_type__in=masking.ABOUT_PEOPLE, then=Value("")), default=label)
+        rows: QuerySet[AuditEntry] = super().get_queryset(request)
+        return rows.annotate(shown_label=label if sees else dots, sees_subjects=Value(sees))
 
     @display(description="When", ordering="sequence")
     def when(self, entry: AuditEntry) -> str:
@@ -150,20 +180,24 @@ class AuditEntryAdmin(ConsoleAdmin):
     def what(self, entry: AuditEntry) -> str:
         return action_in_words(entry.action)
 
-    @display(description="About", ordering="object_label")
-    def about(self, entry: AuditEntry) -> SafeString | str:
+    @display(description="About", ordering="shown_label")
+    def about(self, entry: Any) -> SafeString | str:
+        if masking.is_about_people(entry) and not entry.sees_subjects:
+            return masking.masked_label(entry)
         href = object_url(entry)
         label = with_numbers_written(entry.object_label)
         return format_html('<a class="fc-link" href="{}">{}</a>', href, label) if href else label
 
     @display(description="Changes")
-    def differs(self, entry: AuditEntry) -> str:
-        names = [change["field"] for change in changes(entry)]
+    def differs(self, entry: Any) -> str:
+        names = [change["field"] for change in changes(entry, sees_subjects=entry.sees_subjects)]
         return ", ".join(names[:3]) + (" …" if len(names) > 3 else "") if names else "—"
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         entry = self.found(request, object_id)
-        context = {"original": entry, "title": str(entry), "shown": shown(entry)}
+        seen = shown(entry, request.user)
+        entry.object_label = seen["label"]  # of what the frame calls the page by; nothing is saved
+        context = {"original": entry, "title": str(entry), "shown": seen}
         return self.page(request, "accounts/audit_entry.html", context)

@@ -10,11 +10,13 @@ from rest_framework.mixins import ListModelMixin
 
 from accounts.api.inputs import filter_set, period
 from accounts.api.views import ApiViewSet
+from accounts.kyc import masking
 from accounts.models import AuditEntry
 
 
 class AuditEntrySerializer(serializers.ModelSerializer):
     actor = serializers.CharField(source="actor_label")
+    object_label = serializers.SerializerMethodField()
     before = serializers.SerializerMethodField()
     after = serializers.SerializerMethodField()
     reason = serializers.SerializerMethodField()
@@ -37,26 +39,28 @@ class AuditEntrySerializer(serializers.ModelSerializer):
             "digest",
         )
 
+    def get_object_label(self, entry: AuditEntry) -> str:
+        return self._shown(entry).label
+
     def get_before(self, entry: AuditEntry) -> dict[str, Any] | None:
-        return _detail(entry).get("before")
+        return self._shown(entry).before
 
     def get_after(self, entry: AuditEntry) -> dict[str, Any] | None:
-        return _detail(entry).get("after")
+        return self._shown(entry).after
 
     def get_reason(self, entry: AuditEntry) -> str:
-        return _detail(entry).get("reason") or ""
+        return self._shown(entry).reason
 
     def get_origin(self, entry: AuditEntry) -> dict[str, str]:
-        return _detail(entry).get("origin") or {}
+        return self._shown(entry).origin
 
-
-def _detail(entry: AuditEntry) -> dict[str, Any]:
-    """Empty once a person's details were erased."""
-    return entry.detail or {}
+    def _shown(self, entry: AuditEntry) -> masking.Shown:
+        return masking.shown(entry, self.context["request"].auth)
 
 
 class AuditLog(ListModelMixin, ApiViewSet):
-    """Who changed what, when, from where and why; newest first."""
+    """Who changed what, when, from where and why; newest first. What is told of subjects takes `subjects:read` as well:
+    without it, their data are dots."""
 
     scope_resource = "audit-log"
     queryset = AuditEntry.objects.all()
