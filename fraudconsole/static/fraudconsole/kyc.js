@@ -60,7 +60,6 @@
     for (const tab of $$("[data-kyc-tab]")) {
       const chosen = tab.getAttribute("aria-controls") === article.id;
       tab.setAttribute("aria-selected", String(chosen));
-      tab.setAttribute("aria-pressed", String(chosen));
       tab.tabIndex = chosen ? 0 : -1;
     }
     load(article);
