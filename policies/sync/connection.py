@@ -83,9 +83,10 @@ class Waiting(UponaiTrouble):
 
 
 @contextmanager
-def client(workspace_id: int, *, clock: Clock = timezone.now) -> Iterator[UponaiClient]:
+def client(workspace_id: int, *, clock: Clock = timezone.now, only_assumed: bool = False) -> Iterator[UponaiClient]:
     """The client for everything that is not waited for at the gate. Each request takes its place in the budget.
 
+    `only_assumed`: what it is used for is not documented, so a refusal there says nothing of the key or of UponAI.
     Raises Waiting, which is an UponaiTrouble, at once or at any request: then that request was not sent.
     """
     with scoped(workspace_id):
@@ -94,7 +95,7 @@ def client(workspace_id: int, *, clock: Clock = timezone.now) -> Iterator[Uponai
             raise Waiting(SENTENCES[Standing.NO_KEY])
         line = _Line(workspace_id, key.pk, clock)
         line.require_open()
-        yield _PacedClient(line, _text_of(key))
+        yield _PacedClient(line, _text_of(key), only_assumed=only_assumed)
 
 
 def of(workspace_id: int) -> UponaiConnection:
@@ -205,9 +206,10 @@ def _longest_block() -> timedelta:
 class _PacedClient(UponaiClient):
     """Takes a place in the budget for each request, and notes how it went."""
 
-    def __init__(self, line: _Line, key: str) -> None:
+    def __init__(self, line: _Line, key: str, *, only_assumed: bool) -> None:
         super().__init__(key, http=wire.connections(key))
         self._line = line
+        self._only_assumed = only_assumed
 
     def _exchange(self, method: str, path: str, **arguments: Any) -> tuple[int, bytes, httpx.Headers]:
         place = self._line.take_place()
@@ -220,7 +222,9 @@ class _PacedClient(UponaiClient):
         return status, body, headers
 
     def _note(self, place: _Place, status: int, trouble: UponaiTrouble | None) -> None:
-        if trouble and status == wire.UNAUTHORISED:
+        if trouble and self._only_assumed and status != httpx.codes.TOO_MANY_REQUESTS:
+            self._line.answered_aside(place)
+        elif trouble and status == wire.UNAUTHORISED:
             self._line.refused(str(trouble))
         elif trouble and status == httpx.codes.TOO_MANY_REQUESTS:
             self._line.told_to_wait(place, trouble)
@@ -297,6 +301,11 @@ class _Line:
                 bells.ring("policies.tasks.sweep_sync_targets")
         elif row.failures or row.key_refused_at or not row.last_answer_at or row.last_answer_at < now - NOTED_EVERY:
             self.rows().update(failures=0, key_refused_at=None, refused_key=None, last_answer_at=now)
+
+    def answered_aside(self, place: _Place) -> None:
+        """Somebody is there; whether what is documented works as well is for the next request to find out."""
+        if place.probe:
+            self.rows().filter(blocked_until=place.probe).update(blocked_until=None)
 
     def failed(self, place: _Place, sentence: str) -> None:
         now = self.clock()

@@ -218,7 +218,7 @@ def _claim(record_id: int, *, now: datetime) -> _Lease | None:
 
 
 def _send_and_read_back(row: ManagedRecord, clock: Clock) -> None:
-    with connection.client(row.workspace_id, clock=clock) as client:
+    with connection.client(row.workspace_id, clock=clock, only_assumed=True) as client:
         seen = api.read(client, row.kind, row.name)
         if api.same(row.wanted, seen):
             return

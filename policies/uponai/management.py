@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 from django.conf import settings
 
-from policies.uponai.client import UponaiClient, UponaiTrouble
+from policies.uponai.client import UNAUTHORISED, UponaiClient, UponaiTrouble
 
 PUBLIC_KEY: Final = "public_key"
 KYC_STATUS: Final = "kyc_status"
@@ -52,9 +52,9 @@ def kyc_facts(level: int) -> Facts:
 def read(client: UponaiClient, kind: str, name: str) -> Facts | None:
     """What UponAI has of it, None where it has nothing. Raises UponaiTrouble."""
     if kind == KYC_STATUS:
-        return _subject(client.ask("GET", KYC_PATH, params={"subject": name}), name)
+        return _subject(_ask(client, "GET", KYC_PATH, params={"subject": name}), name)
     try:
-        return _key(client.ask("GET", _key_path(name)))
+        return _key(_ask(client, "GET", _key_path(name)))
     except UponaiTrouble as trouble:
         if trouble.status == httpx.codes.NOT_FOUND:
             return None
@@ -64,13 +64,13 @@ def read(client: UponaiClient, kind: str, name: str) -> Facts | None:
 def write(client: UponaiClient, kind: str, name: str, wanted: Facts | None, *, is_there: bool) -> None:
     """Has UponAI keep `wanted`, or forget it where that is None. What it answers proves nothing: read it again."""
     if kind == KYC_STATUS:
-        client.ask("PATCH", KYC_PATH, params={"subject": name}, json={"subjects": {name: wanted}})
+        _ask(client, "PATCH", KYC_PATH, params={"subject": name}, json={"subjects": {name: wanted}})
     elif wanted is None:
-        client.ask("DELETE", _key_path(name))
+        _ask(client, "DELETE", _key_path(name))
     elif is_there:
-        client.ask("PATCH", _key_path(name), json=wanted)
+        _ask(client, "PATCH", _key_path(name), json=wanted)
     else:
-        client.ask("POST", KEYS_PATH, json={"key": name, **wanted})
+        _ask(client, "POST", KEYS_PATH, json={"key": name, **wanted})
 
 
 def same(wanted: Facts | None, seen: Facts | None) -> bool:
@@ -78,6 +78,17 @@ def same(wanted: Facts | None, seen: Facts | None) -> bool:
     if wanted is None or seen is None:
         return wanted is seen
     return all(seen.get(name) == value for name, value in wanted.items())
+
+
+def _ask(client: UponaiClient, method: str, path: str, **arguments: Any) -> Any:
+    """A refused key is said to be refused here: what is documented may well take it."""
+    try:
+        return client.ask(method, path, **arguments)
+    except UponaiTrouble as trouble:
+        if trouble.status != UNAUTHORISED:
+            raise
+        sentence = f"{called()} refuses the workspace's key (401). Nothing else waits for that."
+        raise UponaiTrouble(sentence, status=trouble.status) from None
 
 
 def _key_path(key: str) -> str:

@@ -11,8 +11,10 @@ from accounts import keys, workspaces
 from accounts.kyc import privacy, review
 from accounts.models import PublicKey
 from policies.models import ManagedRecord
-from policies.sync import management
+from policies.sync import connection, management
+from policies.sync.connection import Standing
 from policies.uponai import management as api
+from policies.uponai.client import UponaiClient
 from tests.accounts.kyc import cases
 from tests.factories import moment
 
@@ -179,6 +181,28 @@ def test_an_uponai_that_is_away_is_asked_again_and_nothing_is_lost(key, assumed,
     assert _sweep() == 0  # not yet
     assert _sweep(record.due_at) == 1
     assert _there(assumed)
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_a_refusal_of_what_is_only_assumed_stops_nothing_else(key, in_workspace, assumed, monkeypatch, status):
+    exchange = UponaiClient._exchange
+
+    def refuse(client, method, path, **arguments):
+        if path.startswith("/sandbox/"):
+            return status, b"{}", httpx.Headers()
+        return exchange(client, method, path, **arguments)
+
+    monkeypatch.setattr(UponaiClient, "_exchange", refuse)
+    now = moment()
+    for _ in range(connection.FAILURES_TO_BLOCK + 1):
+        assert _sweep(now) == 0
+        now = management.of_key(key).due_at
+
+    assert str(status) in management.of_key(key).error
+    assert connection.standing(in_workspace.pk, now=now).standing is Standing.READY
+    assert connection.of(in_workspace.pk).last_trouble == ""
+    monkeypatch.undo()
+    assert _sweep(now) == 1
 
 
 def test_a_yes_is_not_believed_before_it_was_read_back(key, assumed, monkeypatch):
