@@ -16,8 +16,7 @@ THEIRS: frozenset[str] = frozenset()
 VIEWS = ("/admin/?period=1h&metric=concurrency", "/admin/?period=30d&metric=money&top=money", "/admin/")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_the_home_page_is_sound_at_every_width_and_scheme(
     browser: Browser, demo: Demo, width: int, scheme: str
 ) -> None:
@@ -32,9 +31,12 @@ def test_the_home_page_is_sound_at_every_width_and_scheme(
     for path in VIEWS:
         page.goto(path)
         expect(page.locator("#panel-risk")).to_contain_text("$")
-        found = Axe().run(page, options={"preload": False}).response["violations"]
-        grave = {one["id"]: [node["html"] for node in one["nodes"]] for one in found if one["impact"] in GRAVE}
-        assert {rule: nodes for rule, nodes in grave.items() if rule not in THEIRS} == {}, path
+        # Loading takes longest, so the other scheme is looked at on the page as it is.
+        for is_dark in (scheme == "dark", scheme != "dark"):
+            page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", is_dark)
+            found = Axe().run(page, options={"preload": False}).response["violations"]
+            grave = {one["id"]: [node["html"] for node in one["nodes"]] for one in found if one["impact"] in GRAVE}
+            assert {rule: nodes for rule, nodes in grave.items() if rule not in THEIRS} == {}, path
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 1
 
     page.get_by_text("From … to …").click()

@@ -133,8 +133,7 @@ def test_an_attempt_is_judged_while_one_types_it(page: Page, demo: Demo) -> None
     expect(page.get_by_role("textbox", name="To (the other side)")).to_be_visible()
 
 
-@pytest.mark.parametrize(("width", "name"), [(1440, "desktop"), (390, "phone")])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "name", "scheme"), [(1440, "desktop", "light"), (390, "phone", "dark")])
 def test_every_page_opens_at_desktop_and_phone_width_light_and_dark(
     browser: Browser, demo: Demo, screenshots: Path, width: int, name: str, scheme: str
 ) -> None:

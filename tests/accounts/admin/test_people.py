@@ -33,6 +33,8 @@ SETTINGS = {
     "approval_tier": "",
     "approval_hours": "24",
     "digest_period": "weekly",
+    "keep_events_days": "30",
+    "keep_calls_days": "400",
 }
 
 
