@@ -1,4 +1,4 @@
-"""What the audit log shows of entries about KYC to those who may not see subjects: that something was done, not to whom."""
+"""What the audit log shows of entries about KYC to who may not see subjects: that something was done, not to whom."""
 
 from __future__ import annotations
 
