@@ -9,7 +9,7 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 
 from accounts.api.problems import Refused
-from accounts.kyc.transitions import Conflict, EvidenceChanged, NotEntitled, TakesAnother
+from accounts.kyc.transitions import Conflict, EvidenceChanged, NotEntitled, TakesAnother, WrongState
 
 
 class Conflicting(APIException):
@@ -22,6 +22,8 @@ def telling_refusals() -> Iterator[None]:
         yield
     except EvidenceChanged as refusal:
         raise Refused("evidence-changed", str(refusal)) from None
+    except WrongState as refusal:
+        raise Refused("wrong-state", str(refusal)) from None
     except Conflict as refusal:
         raise Conflicting(str(refusal)) from None
     except TakesAnother as refusal:

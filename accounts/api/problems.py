@@ -47,6 +47,7 @@ OTHER_KINDS = {
     "role-missing": (403, "Whose token this is may not do this"),
     "four-eyes": (403, "Somebody else must do this"),
     "evidence-changed": (409, "It is not what you looked at"),
+    "wrong-state": (409, "It cannot be done in this state"),
 }
 
 # What a client can do about each kind, for the page that `type` points to.
@@ -59,6 +60,7 @@ REMEDIES = {
     "not-found": "Check the address. What belongs to another workspace looks the same as what does not exist.",
     "method-not-allowed": "See the Allow header.",
     "conflict": "Somebody else was faster, or it is not (any more) where this can be done to it. Read it again.",
+    "wrong-state": "`detail` says what state it is in, and who brought it there. Do what that state takes.",
     "evidence-changed": "Read it again, look at what is new, and name the `evidence` that you find then.",
     "length-required": "Send a Content-Length.",
     "stale": "Read it again: its ETag is the version to name in If-Match.",
@@ -121,6 +123,11 @@ class Stale(exceptions.APIException):
 class TooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_detail = "The body is larger than 1 MiB."
+
+    def __init__(self, words: str | None = None, *, field: str = "") -> None:
+        """`field` is what is too large, where that is known."""
+        super().__init__(words)
+        self.errors = [FieldError(field, "too_large", str(self.detail))] if field else []
 
 
 class LengthRequired(exceptions.APIException):

@@ -16,7 +16,7 @@ KNOWN_TO_THE_GATE = (State.APPROVED, State.EXPIRED)
 
 
 def carry_out(row: KycRecord, step: Move, **changes: Any) -> KycTransition:
-    """Moves a locked record, and tells whoever must know. Raises Conflict for a move that is not in the table."""
+    """Moves a locked record, and tells whoever must know. Raises WrongState for a move that is not in the table."""
     before = State(row.state)
     transition = move(row, step, **sla.clock(row, step.to, step.now), **changes)
     audit.record(

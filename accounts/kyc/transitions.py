@@ -16,6 +16,10 @@ class Conflict(Exception):
     """The record is not (any more) where this can be done to it; the sentence says who did what, and when."""
 
 
+class WrongState(Conflict):
+    """Whoever asked, and however fast: it cannot be done to a record that stands there."""
+
+
 class EvidenceChanged(Conflict):
     """What the decision is about is not what its maker looked at."""
 
@@ -51,9 +55,9 @@ def locked(record: KycRecord) -> KycRecord:
 
 
 def require_state(row: KycRecord, *expected: State) -> None:
-    """Raises Conflict, which tells the last move."""
+    """Raises WrongState, which tells the last move."""
     if row.state not in expected:
-        raise Conflict(standing(row))
+        raise WrongState(standing(row))
 
 
 def standing(row: KycRecord) -> str:
@@ -69,10 +73,10 @@ def standing(row: KycRecord) -> str:
 
 
 def move(row: KycRecord, step: Move, **changes: Any) -> KycTransition:
-    """Moves a locked record. Raises Conflict for a move that is not in the table."""
+    """Moves a locked record. Raises WrongState for a move that is not in the table."""
     before = State(row.state)
     if step.to not in LEGAL[before]:
-        raise Conflict(standing(row))
+        raise WrongState(standing(row))
     transition: KycTransition = KycTransition.objects.create(  # first: the database lets the record follow it alone
         workspace_id=row.workspace_id,
         record=row,

@@ -118,7 +118,7 @@ def test_a_decision_says_what_was_seen(workspace, deciding):
     assert approved.json()["expires_at"]
     late = assert_problem(deciding.post(case + "reject/", {"evidence": "f" * 64, "reason_codes": ["fraud"]}), 409)
     assert "approved" in late["detail"]
-    assert late["type"].endswith("#conflict")
+    assert late["type"].endswith("#wrong-state")
 
 
 def test_changed_evidence_is_another_version(workspace, deciding):
