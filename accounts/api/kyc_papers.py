@@ -38,7 +38,7 @@ class FileBody(MultiPartParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         request = parser_context["request"]
         if int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES + AROUND_A_FILE:
-            raise TooLarge
+            raise TooLarge(f"The file is larger than {MOST_BYTES // 1024 // 1024} MB.", field="file")
         request._request.upload_handlers = [InMemory(request._request)]
         return super().parse(stream, media_type, parser_context)
 
@@ -91,13 +91,13 @@ class Papers:
     @extend_schema(
         methods=["POST"], request={"multipart/form-data": UploadDocument}, responses={201: KycDocumentSerializer}
     )
-    @action(detail=True, methods=["get", "post"], parser_classes=[FileBody], pagination_class=None)
+    @action(detail=True, methods=["get", "post"], parser_classes=[FileBody], cursor_ordering=("uploaded_at", "id"))
     def documents(self: Any, request: Request, pk: str) -> Response:
         """The documents of a record; POST hands another one in."""
         record = self.get_object()
         if request.method == "GET":
-            rows = KycDocument.objects.filter(record=record, removed_at=None).order_by("uploaded_at", "pk")
-            return Response({"results": KycDocumentSerializer(rows, many=True).data})
+            page = self.paginate_queryset(KycDocument.objects.filter(record=record, removed_at=None))
+            return self.get_paginated_response(KycDocumentSerializer(page, many=True).data)
         file, words = _uploaded(request)
         try:
             with telling_refusals():
@@ -117,13 +117,13 @@ class Papers:
 
     @extend_schema(methods=["GET"], responses=UploadLinkSerializer(many=True), filters=False)
     @extend_schema(methods=["POST"], request=CreateUploadLink, responses={201: NewUploadLinkSerializer})
-    @action(detail=True, methods=["get", "post"], url_path="upload-links", pagination_class=None)
+    @action(detail=True, methods=["get", "post"], url_path="upload-links", cursor_ordering=("-created_at", "-id"))
     def upload_links(self: Any, request: Request, pk: str) -> Response:
         """Links by which the subject hands documents in without an account; POST makes one, and tells it once."""
         record = self.get_object()
         if request.method == "GET":
-            rows = UploadLink.objects.filter(record=record).order_by("-created_at", "-pk")
-            return Response({"results": UploadLinkSerializer(rows, many=True).data})
+            page = self.paginate_queryset(UploadLink.objects.filter(record=record))
+            return self.get_paginated_response(UploadLinkSerializer(page, many=True).data)
         given = CreateUploadLink.checked(request.data)
         with telling_refusals():
             link, token = links.create_link(record=record, acting_user=self.token, now=timezone.now(), **given)
@@ -148,7 +148,8 @@ class WholeSubject:
     @extend_schema(request=None, responses={(200, "application/zip"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["post"])
     def export(self: Any, request: Request, pk: str) -> Any:
-        """A zip of everything that is kept about the subject, documents included. That it was made is written down."""
+        """A zip of everything that is kept about the subject, documents and attempts included. That it was made is
+        written down."""
         subject = self.get_object()
         bundle = privacy.export(subject=subject, acting_user=self.token, now=timezone.now())
         answer = FileResponse(bundle, as_attachment=True, filename=f"subject-{subject.pk}.zip")

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import zipfile
+from unittest import mock
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -50,7 +51,8 @@ def test_takes_a_document_in_and_shows_what_is_known_of_it(workspace, address):
     )
 
     assert (made.status_code, made.json()["name"], made.json()["state"]) == (201, "pass port.png", "clean")
-    assert client.get(address + "documents/").json()["results"] == [made.json()]
+    listed = {"results": [made.json()], "next": None, "previous": None}
+    assert client.get(address + "documents/").json() == listed
     with scoped(workspace.pk):
         assert KycDocument.objects.get().uploaded_by.startswith("token:")
 
@@ -76,13 +78,14 @@ def test_refuses_what_is_no_document_naming_the_field(workspace, address, body, 
 def test_refuses_documents_where_none_can_be_added_and_what_is_too_large(workspace, address):
     client = client_of(workspace)
     large = SimpleUploadedFile("large.png", b"\x89PNG" + bytes(11 * 1024 * 1024))
-    assert_problem(client.post(address + "documents/", {"file": large, "kind": "selfie"}, format="multipart"), 413)
+    too_large = client.post(address + "documents/", {"file": large, "kind": "selfie"}, format="multipart")
+    assert assert_problem(too_large, 413, "file")["detail"] == "The file is larger than 10 MB."
     assert_problem(client.post(address + "documents/", {"kind": "selfie"}), 415)
     client.post(address + "withdraw/")
 
     refused = client.post(address + "documents/", {"file": _photo(), "kind": "passport"}, format="multipart")
 
-    assert_problem(refused, 409)
+    assert assert_problem(refused, 409)["type"].endswith("#wrong-state")
 
 
 def test_makes_lists_and_takes_back_upload_links(workspace, address):
@@ -101,6 +104,9 @@ def test_makes_lists_and_takes_back_upload_links(workspace, address):
         links.find(token, now=factories.moment())
     assert_problem(client.delete(f"{address}upload-links/{made.json()['id'] + 1}/"), 404)
     assert_problem(client.post(address + "upload-links/", {"days": 31}), 422, "days")
+    client.post(address + "upload-links/")
+    first = client.get(address + "upload-links/?page_size=1").json()
+    assert client.get(first["next"]).json()["results"] == [listed | {"revoked_at": mock.ANY}]
     client.post(address + "submit/")
     assert_problem(client.post(address + "upload-links/"), 409)
 
