@@ -23,7 +23,7 @@ from accounts.kyc import duplicates, evidence, people, rendering, scanning, stor
 from accounts.kyc.machine_readable import Reading, read
 from accounts.kyc.rendering import MEDIA_TYPES, NotRendered, Page, Rendition
 from accounts.kyc.states import State
-from accounts.kyc.transitions import Conflict, locked
+from accounts.kyc.transitions import WrongState, locked
 from accounts.models import KycDocument, KycRecord, ProviderResult
 from accounts.scoping import scoped
 from accounts.workspaces import taking_turns
@@ -92,7 +92,36 @@ def accept(
     side: str = "",
     by_subject: bool = False,
 ) -> KycDocument:
-    """Takes a file in. Raises ValidationError, which names the file and says what is wrong with it; Conflict."""
+    """Takes a file in. Raises ValidationError, which names the file and says what is wrong with it; WrongState."""
+    row = prepare(
+        record=record,
+        content=content,
+        name=name,
+        kind=kind,
+        side=side,
+        acting_user=acting_user,
+        now=now,
+        by_subject=by_subject,
+    )
+    try:
+        return add(row, by_subject=by_subject, acting_user=acting_user, now=now)
+    except BaseException:
+        discard(row)
+        raise
+
+
+def prepare(
+    *,
+    record: KycRecord,
+    content: bytes,
+    name: str,
+    kind: str,
+    acting_user: Acting,
+    now: datetime,
+    side: str = "",
+    by_subject: bool = False,
+) -> KycDocument:
+    """Its files, kept, and its row, which is not: what takes its time, before anything is locked."""
     shown = harmless_name(name)
     _check_words(kind, side)
     with scoped(record.workspace_id):
@@ -104,26 +133,25 @@ def accept(
     _describe(row, content, rendition)
     row.uploaded_by = people.identity(acting_user, subject=record.subject if by_subject else None)
     row.uploaded_at = now
-    written = _keep(row, content, rendition.pages)
-    try:
-        kept = _add(row, record, by_subject=by_subject, acting_user=acting_user, now=now)
-    except BaseException:
-        storage.remove(*written)
-        raise
-    if kept.pk != row.pk:
-        storage.remove(*written)
-    return kept
+    _keep(row, content, rendition.pages)
+    return row
 
 
-def _add(row: KycDocument, record: KycRecord, *, by_subject: bool, acting_user: Acting, now: datetime) -> KycDocument:
-    """The row and what follows from it. The same file sent twice is one document."""
-    with taking_turns(record.workspace_id):
-        held = locked(record)
+def discard(row: KycDocument) -> None:
+    """The files of one that was prepared and is not added."""
+    storage.remove(row.sealed_file, row.clean_file)
+
+
+def add(row: KycDocument, *, by_subject: bool, acting_user: Acting, now: datetime) -> KycDocument:
+    """The row and what follows from it. The same file twice is one document. Raises ValidationError, WrongState."""
+    with taking_turns(row.workspace_id):
+        held = locked(row.record)
         if held.state not in (OPEN_TO_SUBJECT if by_subject else OPEN):
-            raise Conflict(f"This record is {State(held.state).label.lower()}: no documents can be added to it.")
+            raise WrongState(f"This record is {State(held.state).label.lower()}: no documents can be added to it.")
         twin = KycDocument.objects.filter(record=held, sha256=row.sha256, kind=row.kind, side=row.side, state="clean")
         if twin.exists():
             found: KycDocument = twin.get()
+            discard(row)
             return found
         _check_room(held, row.size_bytes, row.name)
         row.save(force_insert=True)
@@ -134,14 +162,14 @@ def _add(row: KycDocument, record: KycRecord, *, by_subject: bool, acting_user: 
 
 
 def remove(*, document: KycDocument, acting_user: Acting, now: datetime, reason: str) -> KycDocument:
-    """Takes a document off its record: the files and everything read from it are gone for good. Raises Conflict."""
+    """Takes a document off its record: the files and everything read from it are gone for good. Raises WrongState."""
     with taking_turns(document.workspace_id):
         held = locked(document.record)
         row: KycDocument = KycDocument.objects.select_for_update(of=("self",)).get(pk=document.pk)
         if row.state == KycDocument.State.REMOVED:
             return row
         if held.state not in OPEN:
-            raise Conflict("This record was decided with its documents; they stay until they are no longer kept.")
+            raise WrongState("This record was decided with its documents; they stay until they are no longer kept.")
         facts = _facts(row)
         empty(row, now=now)
         _tell(row, "kyc_document.remove", acting_user, now, before=facts, reason=reason)
@@ -168,7 +196,7 @@ def read_lines(*, document: KycDocument, text: str, acting_user: Acting, now: da
     with taking_turns(document.workspace_id):
         held = locked(document.record)
         if held.state not in OPEN:
-            raise Conflict("This record was decided with its documents; nothing more can be read from them.")
+            raise WrongState("This record was decided with its documents; nothing more can be read from them.")
         row: KycDocument = KycDocument.objects.select_for_update(of=("self",)).get(pk=document.pk)
         row.reading = reading.as_facts()
         if reading.number:
@@ -191,7 +219,7 @@ def note_number(*, document: KycDocument, number: str, acting_user: Acting, now:
     with taking_turns(document.workspace_id):
         held = locked(document.record)
         if held.state not in OPEN:
-            raise Conflict("This record was decided with its documents; nothing more can be read from them.")
+            raise WrongState("This record was decided with its documents; nothing more can be read from them.")
         row: KycDocument = KycDocument.objects.select_for_update(of=("self",)).get(pk=document.pk)
         row.number_sealed, row.number_last_four = _sealed(row, "number_sealed", number.strip()), plain[-4:]
         row.save()
@@ -293,7 +321,7 @@ def _describe(row: KycDocument, content: bytes, rendition: Rendition) -> None:
     row.likeness = rendition.likeness
 
 
-def _keep(row: KycDocument, content: bytes, pages: Sequence[Page]) -> tuple[str, str]:
+def _keep(row: KycDocument, content: bytes, pages: Sequence[Page]) -> None:
     """Both files sealed under a key of this document's own: with the key gone, so are all copies of them."""
     key = encryption.new_file_key()
     clean = _packed(pages)
@@ -302,7 +330,6 @@ def _keep(row: KycDocument, content: bytes, pages: Sequence[Page]) -> tuple[str,
     place = {"key": key, "workspace_id": row.workspace_id, "model": "kycdocument", "row": row.pk}
     row.sealed_file = storage.write(encryption.seal_bytes(**place, field="sealed_file", content=content))
     row.clean_file = storage.write(encryption.seal_bytes(**place, field="clean_file", content=clean))
-    return row.sealed_file, row.clean_file
 
 
 def _opened(row: KycDocument, field: str) -> bytes:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,7 +22,7 @@ from accounts.audit import Acting
 from accounts.kyc import documents, people, review
 from accounts.kyc.documents import OPEN_TO_SUBJECT, Asked
 from accounts.kyc.states import State
-from accounts.kyc.transitions import Conflict, locked
+from accounts.kyc.transitions import WrongState, locked
 from accounts.models import KycDocument, KycRecord, UploadLink
 from accounts.scoping import scoped, unscoped
 from accounts.workspaces import taking_turns
@@ -64,7 +65,7 @@ class Outcome:
 def create_link(
     *, record: KycRecord, acting_user: Acting, now: datetime, days: int = USUAL_DAYS, text_for_subject: str = ""
 ) -> tuple[UploadLink, str]:
-    """A link and its token, which cannot be had again. Raises ValidationError, Conflict."""
+    """A link and its token, which cannot be had again. Raises ValidationError, WrongState."""
     if not 1 <= days <= LONGEST_DAYS:
         raise ValidationError({"days": f"A link lasts from 1 day to {LONGEST_DAYS}."})
     token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -72,7 +73,7 @@ def create_link(
         held = locked(record)
         if held.state not in OPEN_TO_SUBJECT:
             words = f"This record is {State(held.state).label.lower()}."
-            raise Conflict(f"{words} A link is for a draft, or for a record that needs information.")
+            raise WrongState(f"{words} A link is for a draft, or for a record that needs information.")
         link: UploadLink = UploadLink.objects.create(
             record=held,
             token_sha256=_hash(token),
@@ -125,31 +126,56 @@ def count_request(address: str) -> None:
 
 
 def take_files(*, link: UploadLink, files: Sequence[Sent], now: datetime) -> Outcome:
-    """Keeps what is good, says of the rest what is wrong, and hands the record in when nothing is missing."""
-    outcome = Outcome()
-    for file in files:
-        try:
-            _count_upload(link)
-            outcome.taken.append(
-                documents.accept(
-                    record=link.record,
-                    content=file.content,
-                    name=file.name,
-                    kind=file.kind,
-                    acting_user=None,
-                    now=now,
-                    by_subject=True,
-                )
-            )
-        except ValidationError as refusal:
-            outcome.refused += refusal.messages
-        except Conflict:
-            raise NoSuchLink from None
-    if not outcome.refused:
-        _hand_in(link, outcome, now)
+    """Keeps what is good, says of the rest what is wrong, and hands the record in when nothing is missing.
+
+    Of several at once with one link, those who come after it was used up leave nothing. Raises NoSuchLink.
+    """
+    outcome, prepared = Outcome(), []
+    try:
+        for file in files:
+            with _naming_what_is_wrong(outcome):
+                prepared.append(_prepared(link, file, now))
+        _take(link, prepared, outcome, now)
+    except BaseException:
+        for row in prepared:
+            documents.discard(row)
+        raise
     with scoped(link.workspace_id):
         outcome.missing = [] if outcome.handed_in else documents.missing(link.record)
     return outcome
+
+
+@contextmanager
+def _naming_what_is_wrong(outcome: Outcome) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as refusal:
+        outcome.refused += refusal.messages
+
+
+def _prepared(link: UploadLink, file: Sent, now: datetime) -> KycDocument:
+    _count_upload(link)
+    about = {"record": link.record, "content": file.content, "name": file.name, "kind": file.kind}
+    return documents.prepare(**about, acting_user=None, now=now, by_subject=True)
+
+
+def _take(link: UploadLink, prepared: list[KycDocument], outcome: Outcome, now: datetime) -> None:
+    """In one transaction, so that a link is used up with the files of one of its users."""
+    with taking_turns(link.workspace_id):
+        if not UploadLink.objects.filter(pk=link.pk, used_at=None, revoked_at=None).exists():
+            raise NoSuchLink
+        for row in prepared:
+            try:
+                with _naming_what_is_wrong(outcome):
+                    outcome.taken.append(documents.add(row, by_subject=True, acting_user=None, now=now))
+            except WrongState:
+                raise NoSuchLink from None
+        if not outcome.refused:
+            _hand_in(link, outcome, now)
+    kept = {row.pk for row in outcome.taken}
+    for row in prepared:
+        if row.pk not in kept:
+            documents.discard(row)
 
 
 def handed_in(link: UploadLink) -> list[KycDocument]:

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from accounts.kyc import claims, links, review
+from accounts.kyc import claims, links, review, storage
 from accounts.kyc.transitions import Conflict
 from accounts.models import AuditEntry, KycDocument, UploadLink
 from accounts.scoping import scoped
@@ -201,6 +201,30 @@ def test_a_link_is_used_once_even_when_more_is_asked_for(client, workspace, now)
         )
 
     assert client.get(where).status_code == 404
+
+
+def test_of_two_who_use_a_link_at_once_only_one_leaves_files(workspace, now):
+    with scoped(workspace.pk):
+        record = cases.draft(workspace, now, level=1)
+    token = links.create_link(record=record, acting_user=None, now=now)[1]
+    first, second = (links.find(token, now=now) for _ in range(2))
+    sent = [links.Sent(f"{seed}.jpg", "passport", photo(seed=seed).read()) for seed in (1, 2, 3)]
+
+    class Interrupted(list):
+        """Between its two files, somebody else's request is done with."""
+
+        def __iter__(self):
+            yield sent[1]
+            assert links.take_files(link=first, files=sent[:1], now=now).handed_in
+            yield sent[2]
+
+    with pytest.raises(links.NoSuchLink):
+        links.take_files(link=second, files=Interrupted(), now=now)
+
+    with scoped(workspace.pk):
+        (kept,) = KycDocument.objects.all()
+    assert kept.name == "1.jpg"
+    assert sorted(storage.names()) == sorted([kept.sealed_file, kept.clean_file])
 
 
 def test_only_the_hash_of_a_token_is_kept(record, now):
