@@ -58,6 +58,8 @@ NAMES: Final = MappingProxyType(
     {entry[:2]: entry[3:] for entry in (part.strip() for part in _NAMES.split(";")) if entry}
 )
 CODES: Final = frozenset(NAMES)
+STATELESS: Final = "XX"
+"""In place of a nationality, of people who have none; a code that ISO leaves to its users. It is no country."""
 
 # A product rule of the platform, not legal advice. The order is the one in which it is shown.
 SANCTIONED: Final = ("CU", "IR", "KP", "SY", "RU", "BY", "VE")
@@ -177,6 +179,8 @@ PRICE_PER_SMS: Final = MappingProxyType(
 
 def name_of(code: str | None) -> str:
     """The English name; an unknown code is named by itself, none at all as an unknown country."""
+    if code == STATELESS:
+        return "Stateless"
     return NAMES.get(code, code) if code else "Unknown country"
 
 
@@ -194,7 +198,7 @@ def is_sanctioned(code: str | None) -> bool:
 
 def flag(code: str | None) -> str:
     """The flag emoji of a two-letter code, or a white flag where there is none."""
-    if not (code and _TWO_LETTERS.fullmatch(code)):
+    if not (code and _TWO_LETTERS.fullmatch(code)) or code == STATELESS:
         return "\U0001f3f3"
     return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in code)
 

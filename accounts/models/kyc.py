@@ -3,13 +3,21 @@
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django_countries import Countries
 from django_countries.fields import CountryField
 
+from accounts.countries import STATELESS
 from accounts.kyc import states
 from accounts.scoping import WorkspaceModel
 
 ACTOR_LENGTH = 40
 """Who acted, as `accounts.kyc.people` writes it: user:4, token:7, subject:9, console."""
+
+
+class Nationalities(Countries):
+    """Those of ISO, and that somebody has none."""
+
+    override = {STATELESS: "Stateless"}
 
 
 class Subject(WorkspaceModel):
@@ -19,7 +27,7 @@ class Subject(WorkspaceModel):
     name = models.CharField(max_length=160)
     phone = models.CharField(max_length=20, blank=True)
     email = models.EmailField("e-mail", blank=True)
-    nationalities = CountryField(multiple=True, blank=True)
+    nationalities = CountryField(countries=Nationalities, multiple=True, blank=True)
     country_of_residence = CountryField(blank=True)
     date_of_birth = models.DateField(null=True, blank=True)
     devices = models.JSONField(default=list, blank=True, help_text="What your systems call this person's devices.")
