@@ -8,6 +8,9 @@ class PoliciesConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import gate_rules
+        from accounts.kyc import privacy
+        from policies import subject_attempts
         from policies.gate_rules import PoliciesGateRules
 
         gate_rules.lend(PoliciesGateRules())
+        privacy.also_exports(subject_attempts.FILE, subject_attempts.lines)

@@ -20,6 +20,7 @@ from accounts.scoping import scoped, unscoped
 from policies.engine.limits import LimitName
 from policies.engine.names import Check
 from policies.models import Decision, Dial
+from policies.subject_attempts import LONGEST_SUBJECT
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,9 @@ def _forget(workspace_id: int, reference: str, tombstone: str) -> int:
     for model, change in ((Decision, _without), (Dial, _uncharged)):
         while True:
             with scoped(workspace_id), transaction.atomic():
-                # The column of attempts is shorter than what a subject may be called elsewhere.
-                rows = list(model.objects.filter(subject=reference[:120], **earlier).order_by("pk")[:AT_ONCE])
+                rows = list(
+                    model.objects.filter(subject=reference[:LONGEST_SUBJECT], **earlier).order_by("pk")[:AT_ONCE]
+                )
                 columns = [column for row in rows for column in change(row, reference, tombstone)]
                 if rows:
                     model.objects.bulk_update(rows, ["subject", "ip", *dict.fromkeys(columns)])

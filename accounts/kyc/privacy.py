@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Any, Final
 
@@ -74,6 +75,23 @@ def shown_phone(phone: str, who: Any) -> str:
 # --- Everything about one subject -----------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a subject is or was called, and when: after `since` and before `until`, each where it is known."""
+
+    reference: str
+    since: datetime | None
+    until: datetime | None
+
+
+_elsewhere: list[tuple[str, Callable[[Subject], Iterable[bytes]]]] = []
+
+
+def also_exports(name: str, lines: Callable[[Subject], Iterable[bytes]]) -> None:
+    """For those built on this package, when the applications are loaded: a file of what they keep about a subject."""
+    _elsewhere.append((name, lines))
+
+
 def export(*, subject: Subject, acting_user: Acting, now: datetime) -> IO[bytes]:
     """A zip of everything we keep about a subject, files included. That it was made is written down."""
     bundle = room()
@@ -83,6 +101,10 @@ def export(*, subject: Subject, acting_user: Acting, now: datetime) -> IO[bytes]
             for document in KycDocument.objects.filter(record__subject=row).order_by("uploaded_at"):
                 for name, content in _files(document):
                     archive.writestr(name, content)
+            for name, lines in _elsewhere:
+                with archive.open(name, "w") as file:
+                    for line in lines(row):
+                        file.write(line)
             facts = orjson.dumps(_everything(row), default=str, option=orjson.OPT_INDENT_2)
             archive.writestr("subject.json", facts)
         audit.record(
@@ -187,12 +209,38 @@ def _erase_subject(row: Subject, now: datetime) -> None:
 
 def _former_references(row: Subject) -> list[str]:
     """What the subject was called before, by the audit log, whose details of it are about to be erased."""
-    edits = AuditEntry.objects.filter(
-        object_type=Subject._meta.label_lower, object_id=str(row.pk), action="subject.edit"
-    ).order_by("sequence")
+    edits = _edits(object_id=str(row.pk)).order_by("sequence")
     before = [(entry.detail or {}).get("before") or {} for entry in edits]
     former = dict.fromkeys(facts["reference"] for facts in before if facts.get("reference"))
     return [reference for reference in former if reference != row.reference]
+
+
+def called(subject: Subject) -> list[Called]:
+    """By all its references, for those who look for what is the subject's and nobody else's."""
+    workspace_id, found = subject.workspace_id, []
+    for reference in (*_former_references(subject), subject.reference):
+        taken_at = _taken_at(subject, reference) or subject.created_at
+        others = _edits(detail__before__reference=reference).exclude(object_id=str(subject.pk))
+        is_former = reference != subject.reference
+        found.append(
+            Called(
+                reference,
+                since=others.filter(at__lte=taken_at).aggregate(at=Max("at"))["at"],
+                until=called_so_since(workspace_id=workspace_id, reference=reference) if is_former else None,
+            )
+        )
+    return found
+
+
+def _edits(**conditions: Any) -> models.QuerySet[AuditEntry]:
+    return AuditEntry.objects.filter(object_type=Subject._meta.label_lower, action="subject.edit", **conditions)
+
+
+def _taken_at(holder: Subject, reference: str) -> datetime | None:
+    """When it was called so by an edit; None where it is called so from its beginning."""
+    edits = _edits(object_id=str(holder.pk), detail__after__reference=reference)
+    taken_at: datetime | None = edits.aggregate(at=Max("at"))["at"]
+    return taken_at
 
 
 def tombstone(subject_id: int) -> str:
@@ -213,14 +261,7 @@ def called_so_since(*, workspace_id: int, reference: str) -> datetime | None:
         holder = Subject.objects.filter(reference=reference, erased_at=None).first()
         if holder is None:
             return None
-        edits = AuditEntry.objects.filter(
-            object_type=Subject._meta.label_lower,
-            object_id=str(holder.pk),
-            action="subject.edit",
-            detail__after__reference=reference,
-        )
-        taken_at: datetime | None = edits.aggregate(at=Max("at"))["at"]
-        return taken_at or holder.created_at
+        return _taken_at(holder, reference) or holder.created_at
 
 
 def forget_references(*, erasure: Erasure) -> None:

@@ -1,5 +1,7 @@
 """Attempts of an erased subject stay, and do not say any more whose they were."""
 
+import json
+import zipfile
 from datetime import timedelta
 
 import pytest
@@ -7,7 +9,7 @@ from django.core.serializers import serialize
 
 from accounts import audit
 from accounts.kyc import privacy, records
-from accounts.models import AuditEntry, Erasure
+from accounts.models import AuditEntry, Erasure, Subject
 from accounts.scoping import scoped
 from policies import erasures, tasks
 from policies.gate import recorder
@@ -55,6 +57,37 @@ def test_an_erased_subject_is_named_by_no_attempt(gate, uponai):
         assert Dial.objects.filter(subject=tombstone, ip=None).count() == 1
         assert Decision.objects.filter(subject="wilhelmina-77", ip="198.51.100.7").count() == 2
     assert audit.verify(gate.workspace.pk).problem == ""
+
+
+def test_an_export_holds_the_attempts_under_all_names_and_nobody_else_s(workspace):
+    now = moment() - timedelta(days=2)
+    with scoped(workspace.pk):
+        subject = cases.draft(workspace, now, subject={"reference": "maiden-7"}).subject
+        attempt = {
+            "direction": "outbound",
+            "channel": "phone_call",
+            "verdict": "block",
+            "reason": "country_not_allowed",
+        }
+        attempt |= {"ip": "198.51.100.7", "peer": LONDON}
+        for hours, name in enumerate(("maiden-7", "married-7", "maiden-77")):
+            Decision.objects.create(at=now + timedelta(hours=hours), subject=name, **attempt)
+        records.edit_subject(
+            subject=subject, reference="married-7", acting_user=None, now=now + timedelta(hours=1, minutes=1)
+        )
+        other = cases.draft(workspace, now + timedelta(hours=2), subject={"reference": "maiden-7"}).subject
+        Decision.objects.create(at=now + timedelta(hours=3), subject="maiden-7", call_reference="call_3", **attempt)
+
+        hers, another_s = (_exported(row) for row in (Subject.objects.get(pk=subject.pk), other))
+
+    assert [line["subject"] for line in hers] == ["maiden-7", "married-7"]
+    assert attempt.items() <= hers[0].items()
+    assert [line["call_reference"] for line in another_s] == ["call_3"]
+
+
+def _exported(subject):
+    archive = zipfile.ZipFile(privacy.export(subject=subject, acting_user=None, now=moment()))
+    return [json.loads(line) for line in archive.read("attempts.jsonl").splitlines()]
 
 
 def test_what_the_subject_was_called_before_is_forgotten_too_and_not_who_is_called_so_now(gate):

@@ -85,8 +85,8 @@ def test_an_export_holds_everything_and_is_written_down(record, now):
     assert only["provider_results"][0]["detail"] == {"name": "Wilhelmina"}
     assert {"subject.create", "kyc_document.add", "kyc_record.submit"} <= {row["action"] for row in facts["audit_log"]}
     names = sorted(archive.namelist())
-    assert [Path(name).name for name in names] == ["original.png", "page-1.jpg", "subject.json"]
-    assert archive.read(names[0]).startswith(b"\x89PNG")
+    assert [Path(name).name for name in names] == ["attempts.jsonl", "original.png", "page-1.jpg", "subject.json"]
+    assert archive.read(names[1]).startswith(b"\x89PNG")
     assert "file_key" not in str(facts)
     assert "token_sha256" not in str(facts)
     assert AuditEntry.objects.filter(action="subject.export").exists()
