@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from accounts.audit import Acting
-from accounts.kyc import effects, evidence, four_eyes, people, rules, screening
+from accounts.kyc import effects, evidence, four_eyes, outlook, people, rules, screening
 from accounts.kyc.claims import is_held_by_another, require_hold
 from accounts.kyc.states import PROPOSED, Fallback, Rejection, RejectReason, State
 from accounts.kyc.texts import read_codes, read_text
@@ -160,6 +160,7 @@ def _decide(record: KycRecord, decision: _Decision, acting_user: Acting, now: da
         }
         ends = _ends(row, decision.final, now) if is_final else {}
         effects.carry_out(row, step, **decided, **ends, **effects.unclaimed(), assigned_to="")
+        outlook.renew_others(row)
         return row
 
 
@@ -228,6 +229,7 @@ def _confirm(row: KycRecord, actor: str, acting_user: Acting, now: datetime, tex
     )
     ends = _ends(row, final, now)
     effects.carry_out(row, step, **ends, **effects.unclaimed(), confirmed_by=actor, fallback=stands_in)
+    outlook.renew_others(row)
 
 
 def _ends(row: KycRecord, final: State, now: datetime) -> dict[str, Any]:

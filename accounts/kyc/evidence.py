@@ -43,11 +43,15 @@ def _codes(countries: Any) -> list[str]:
 
 
 def changed(*, record: KycRecord, acting_user: Acting, now: datetime) -> KycRecord:
-    """To be called in the transaction of every change of the evidence: a pending proposal is cancelled."""
+    """To be called in the transaction of every change of the evidence: a pending proposal is cancelled, and what a
+    decision would take is found out anew."""
+    from accounts.kyc import outlook
+
     with taking_turns(record.workspace_id):
         row = locked(record)
         if row.state in PROPOSED and row.evidence != hash_of(row):
             cancel_proposal(row, acting_user=acting_user, now=now)
+        outlook.renew(row)
         return row
 
 

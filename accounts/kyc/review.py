@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Max
 
 from accounts import audit
 from accounts.audit import Acting
-from accounts.kyc import documents, effects, four_eyes, people, rules, screening
+from accounts.kyc import documents, effects, outlook, people, rules
 from accounts.kyc.claims import require_hold
 from accounts.kyc.decisions import approve, confirm, refuse_proposal, reject
 from accounts.kyc.states import UNDECIDED, InformationReason, State, SuspendReason
 from accounts.kyc.texts import LONGEST_TEXT, read_codes, read_text
-from accounts.kyc.transitions import Conflict, Move, locked, require_state, standing
+from accounts.kyc.transitions import Move, WrongState, locked, require_state, standing
 from accounts.models import KycRecord, Subject
 from accounts.workspaces import taking_turns
 
@@ -56,7 +55,7 @@ def submit(*, record: KycRecord, acting_user: Acting, now: datetime, by_subject:
         actor = people.identity(acting_user, subject=row.subject if by_subject else None)
         require_state(row, State.DRAFT, State.REJECTED, State.EXPIRED)
         if row.rejection == KycRecord.Rejection.FINAL:
-            raise Conflict(f"{standing(row)} It was rejected for good: only a reviewer can open it again.")
+            raise WrongState(f"{standing(row)} It was rejected for good: only a reviewer can open it again.")
         if row.level >= FROM_LEVEL and not documents.shows_identity(row):
             raise ValidationError({"documents": NOTHING_TO_LOOK_AT.format(level=row.level)})
         _hand_in(row, Move("submit", State.SUBMITTED, actor, acting_user, now))
@@ -102,7 +101,7 @@ def provide_information(
         actor = people.identity(acting_user, subject=row.subject if by_subject else None)
         require_state(row, State.NEEDS_INFORMATION)
         step = Move("provide_information", State.SUBMITTED, actor, acting_user, now)
-        effects.carry_out(row, step, **_screened(row))
+        effects.carry_out(row, step, **outlook.of(row))
         return row
 
 
@@ -123,7 +122,9 @@ def suspend(
         row = locked(record)
         require_state(row, State.APPROVED)
         step = Move("suspend", State.SUSPENDED, actor, acting_user, now, reason_codes=codes, **texts)
-        effects.carry_out(row, step, **effects.undecided(), **effects.unclaimed(), assigned_to="", is_reversal=True)
+        row.is_reversal = True
+        effects.carry_out(row, step, **effects.undecided(), **effects.unclaimed(), **outlook.of(row), assigned_to="")
+        outlook.renew_others(row)
         return row
 
 
@@ -264,17 +265,12 @@ def _hand_in(row: KycRecord, step: Move, *, is_reversal: bool = False) -> None:
         row,
         step,
         **effects.undecided(),
-        **_screened(row),
+        **outlook.of(row),
         submitted_at=step.now,
         submitted_by=step.actor,
         checklist={},
         reverification_asked_at=None,
     )
-
-
-def _screened(row: KycRecord) -> dict[str, Any]:
-    reasons = four_eyes.reasons(row)
-    return {"screening": screening.of(row), "second_needed": bool(reasons), "second_reasons": reasons}
 
 
 def _texts(for_subject: str, for_colleagues: str, *, subject_is_told: bool = False) -> dict[str, str]:
