@@ -125,8 +125,10 @@ class CountryField(forms.ChoiceField):
 
 
 class CountriesField(forms.MultipleChoiceField):
-    def __init__(self, *, without_sanctioned: bool = False, **options: Any) -> None:
+    def __init__(self, *, without_sanctioned: bool = False, with_stateless: bool = False, **options: Any) -> None:
         choices = country_choices(without_sanctioned=without_sanctioned)
+        if with_stateless:
+            choices.append((countries.STATELESS, countries.name_of(countries.STATELESS)))
         super().__init__(choices=choices, widget=UnfoldAdminSelect2MultipleWidget(), **options)
 
     def prepare_value(self, value: Any) -> list[str]:

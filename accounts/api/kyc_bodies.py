@@ -42,7 +42,8 @@ def _countries(**kwargs: Any) -> serializers.ListField:
 
 
 class EditSubject(Body):
-    """Only what is sent is changed. Countries may be ISO codes of two or three letters, or names."""
+    """Only what is sent is changed. Countries may be ISO codes of two or three letters, or names; of people who have no
+    nationality, XXX."""
 
     shown_only = SUBJECT_SHOWN
 

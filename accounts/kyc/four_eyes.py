@@ -20,6 +20,7 @@ WORDS: Final = {
     "level": "Level 3 is confirmed by a second reviewer",
     "exposure": "Calls to places where fraud is dear were asked for",
     "sanctioned_country": "A nationality, the residence or a document is of a sanctioned country",
+    "stateless": "Nobody's citizen: no country's list tells anything of them",
     "reversal": "It would reverse a rejection or a suspension",
     "override": "The checklist was overridden",
 }
@@ -28,10 +29,12 @@ WORDS: Final = {
 def reasons(record: KycRecord, *, override: bool = False) -> list[str]:
     """Why a second reviewer is needed; empty where one is enough."""
     exposed = any(countries.exposure_tier(country.code) in EXPOSED for country in record.declared_countries)
+    screened = screen_countries(record)
     found = {
         "level": record.level >= FROM_LEVEL,
         "exposure": exposed,
-        "sanctioned_country": bool(screen_countries(record).hits),
+        "sanctioned_country": bool(screened.hits),
+        "stateless": screened.is_stateless,
         "reversal": record.is_reversal or reverses(record),
         "override": override,
     }

@@ -13,7 +13,7 @@ from django.db import models
 from accounts import audit
 from accounts.audit import Acting
 from accounts.kyc import duplicates, evidence, four_eyes, review
-from accounts.kyc.screening import country_of
+from accounts.kyc.screening import country_of, nationality_of
 from accounts.kyc.states import UNDECIDED, State, SuspendReason
 from accounts.kyc.transitions import locked
 from accounts.models import KycRecord, Subject, Workspace
@@ -181,8 +181,8 @@ def _are_devices(value: Any) -> bool:
 def _with_codes(facts: dict[str, Any]) -> dict[str, Any]:
     """Countries as ISO alpha-2, however they are written; what is none stays, and is refused by its field."""
     countries: dict[str, Any] = {
-        name: [country_of(_plain(entry)) or entry for entry in facts[name]]
-        for name in ("nationalities", "declared_countries")
+        name: [read(_plain(entry)) or entry for entry in facts[name]]
+        for name, read in (("nationalities", nationality_of), ("declared_countries", country_of))
         if isinstance(facts.get(name), list | tuple)
     }
     residence = facts.get("country_of_residence")

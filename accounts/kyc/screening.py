@@ -37,6 +37,8 @@ _OTHER_NAMES: Final = {
     "south korea": "KR", "republic of korea": "KR", "ivory coast": "CI", "turkey": "TR", "czech republic": "CZ",
 }  # fmt: skip
 
+_OF_NONE: Final = frozenset({countries.STATELESS.casefold(), "xxa", "xxb", "xxc", "xxx", "stateless"})
+
 
 def _words(name: str) -> frozenset[str]:
     """In any order: "Iran (Islamic Republic of)" is "Islamic Republic of Iran"."""
@@ -63,6 +65,12 @@ def country_of(text: Any) -> str | None:
     return _OTHER_CODES.get(code) or _ALPHA_3.get(code) or _NAMES.get(_words(text))
 
 
+def nationality_of(text: Any) -> str | None:
+    """As country_of, but of people who have none: as papers say it (ICAO 9303-3), refugees among them, or in words."""
+    words = text.strip().strip("<").casefold() if isinstance(text, str) else ""
+    return countries.STATELESS if words in _OF_NONE else country_of(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What was found in one place, such as a nationality."""
@@ -83,6 +91,10 @@ class CountryScreening:
     def outcome(self) -> str:
         outcomes = {finding.outcome for finding in self.findings}
         return next((outcome for outcome in (HIT, UNCLEAR) if outcome in outcomes), CLEAR)
+
+    @property
+    def is_stateless(self) -> bool:
+        return any(finding.value == countries.STATELESS for finding in self.findings)
 
     @property
     def hits(self) -> list[Finding]:
@@ -107,13 +119,13 @@ def screen_countries(record: KycRecord) -> CountryScreening:
         for value in (row.issuing_country.code, reading.get("issuer"), reading.get("nationality")):
             if value:
                 findings.append(_finding("issuing_country", str(value)))
-    return CountryScreening(tuple(findings))
+    return CountryScreening(tuple(dict.fromkeys(findings)))  # papers of one country say the same
 
 
 def _finding(name: str, value: str) -> Finding:
-    code = country_of(value)
-    if code is None:
-        return Finding(name, value, UNCLEAR)
+    code = nationality_of(value)
+    if code is None or code == countries.STATELESS:
+        return Finding(name, code or value, UNCLEAR)
     return Finding(name, code, HIT if countries.is_sanctioned(code) else CLEAR)
 
 

@@ -145,7 +145,9 @@ def _countries(found: dict[str, Any]) -> Screened:
         return Screened(title, f"On the sanctions list: {said}. {NO_REASON_TO_REJECT}", "danger")
     if found["outcome"] == screening.UNCLEAR:
         unclear = [finding for finding in found["findings"] if finding["outcome"] == screening.UNCLEAR]
-        names = sorted({_FIELDS[finding["field"]] for finding in unclear})
+        stateless = ["stateless"] if any(finding["value"] == countries.STATELESS for finding in unclear) else []
+        unclear = [finding for finding in unclear if finding["value"] != countries.STATELESS]
+        names = stateless + sorted({_FIELDS[finding["field"]] for finding in unclear})
         return Screened(title, f"Not known for sure: {', '.join(names)}. Ask, or read it off a document.", "warning")
     return Screened(title, "No nationality, residence or document of a sanctioned country.", "quiet")
 

@@ -22,7 +22,7 @@ from accounts.models import KycDocument, Subject
 
 
 class SubjectForm(VerbForm):
-    nationalities = CountriesField(required=False)
+    nationalities = CountriesField(required=False, with_stateless=True)
     country_of_residence = CountryField(required=False)
     phone = forms.CharField(
         required=False, widget=UnfoldAdminTextInputWidget({"placeholder": "+14155550100"}), max_length=40

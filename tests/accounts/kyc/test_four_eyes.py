@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from accounts.kyc import records, review
 from tests.accounts.kyc import cases
@@ -92,3 +93,44 @@ def test_a_rejection_that_may_be_tried_again_leaves_the_next_record_to_one(in_wo
     cases.reject(case, now)
 
     assert cases.approve(another_record(case, now), now).state == "approved"
+
+
+def test_what_is_changed_in_review_tells_at_once_that_it_takes_two_people(in_workspace, now):
+    case = cases.in_review(in_workspace, now)
+    told = []
+    for change in (
+        {"declared_countries": ["SO"]},
+        {"declared_countries": []},
+        {"level": 3},
+        {"level": 1},
+    ):
+        row = records.edit_kyc_record(record=case.record, acting_user=None, now=now, **change)
+        told.append((row.second_needed, row.second_reasons))
+    records.edit_subject(subject=case.record.subject, acting_user=None, now=now, nationalities=["IR"])
+    case.record.refresh_from_db()
+
+    assert told == [(True, ["exposure"]), (False, []), (True, ["level"]), (False, [])]
+    assert (case.record.second_needed, case.record.second_reasons) == (True, ["sanctioned_country"])
+    assert case.record.screening["countries"]["outcome"] == "hit"
+
+
+def test_a_suspension_tells_at_once_that_it_takes_two_people(in_workspace, now):
+    case = cases.approved(in_workspace, now)
+    other = records.create_kyc_record(
+        workspace=in_workspace, subject=case.record.subject, acting_user=None, now=now, level=1
+    )
+    review.suspend(record=case.record, reason_codes=["fraud_incident"], acting_user=case.reviewer, now=now)
+
+    for record in (case.record, other):
+        record.refresh_from_db()
+        assert (record.second_needed, record.second_reasons) == (True, ["reversal"])
+
+
+@pytest.mark.parametrize("said", ["XXX", "Stateless"])
+def test_who_is_nobody_s_citizen_takes_two_people(in_workspace, now, said):
+    case = cases.in_review(in_workspace, now, subject={"nationalities": [said]})
+
+    assert [country.code for country in case.record.subject.nationalities] == ["XX"]
+    assert cases.approve(case, now).second_reasons == ["stateless"]
+    with pytest.raises(ValidationError):
+        records.edit_kyc_record(record=case.record, acting_user=None, now=now, declared_countries=[said])
