@@ -7,6 +7,7 @@ import http.client
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from accounts.scoping import scoped
 from fraudconsole.bench import callers, console, inbound, load, scratch
-from fraudconsole.bench.measuring import FULL, Figures, Size, Table, in_rounds, ratio
+from fraudconsole.bench.measuring import FULL, Figures, Size, Skipped, Table, in_rounds, ratio
 from fraudconsole.bench.scratch import Place
 from monitoring.ingest import inbox, processing, rollups
 from monitoring.models import Call, MinuteBucket, UsageBucket, WebhookEvent
@@ -28,6 +29,8 @@ CONNECTIONS = 8  # fewer than the threads that events may hold
 LOAD_SECONDS = 3.0
 MOST_PER_SECOND = 3_000
 BURST = 20_000
+SENDERS = 16
+SINGLE = 5
 MOST_SECONDS = 120
 LIFE = ("call_started", "call_ended", "call_analyzed")
 
@@ -75,7 +78,10 @@ def _load(place: Place, port: int, path: str) -> load.Load:
         for body in _events(int(MOST_PER_SECOND * LOAD_SECONDS), LIFE):
             signed = signature.sign(body=body, secret=scratch.SECRET, now_ms=time.time_ns() // 1_000_000)
             file.write(b"%b\t%b\n" % (signed.encode(), body))
-    return load.run(f"http://127.0.0.1:{port}{path}", webhooks, connections=CONNECTIONS, seconds=LOAD_SECONDS)
+    found = load.run(f"http://127.0.0.1:{port}{path}", webhooks, connections=CONNECTIONS, seconds=LOAD_SECONDS)
+    if not found.answers:
+        raise Skipped("This machine is too busy: in one of the rounds nothing was answered at all.")
+    return found
 
 
 def _kept(place: Place) -> int:
@@ -100,7 +106,7 @@ def _folding(place: Place, size: Size) -> Table:
     table = Table(f"Folding: {connection.vendor}", ("", "per second", "× create()"))
     table.rows = [(name, figures.shown(), ratio(figures, found[CREATED])) for name, figures in found.items()]
     table.notes.append(
-        f"{pieces:,} events a round: opened, read, folded, written and settled in batches of {processing.BATCH}, "
+        f"{pieces:,} events a round: folded, written and settled in batches of {processing.BATCH}, "
         "and then counted by the hour and the minute; the aim is 8."
     )
     _forget(place)
@@ -194,27 +200,65 @@ def _forget(place: Place) -> None:
 
 def _burst(place: Place, events: int) -> Table:
     """From the first of them sent until the counts that pages read have all calls of it, by the workers as they are."""
-    with console.running(place) as running, contextlib.closing(_client(running.url)) as client:
+    bodies = list(_events(events, LIFE))
+    calls = len(bodies) // len(LIFE)
+    with console.running(place) as running:
+        single = Figures([_seen_after(place, running.url) for _ in range(SINGLE)])
+        alone = _counted(place)
         started = time.perf_counter()
-        for body in _events(events, LIFE):
-            signed = signature.sign(body=body, secret=scratch.SECRET, now_ms=time.time_ns() // 1_000_000)
-            headers = {"Content-Type": "application/json", "X-UponAI-Signature": signed}
-            client.request("POST", f"/hooks/{place.workspace.endpoint}/events", body, headers)
-            client.getresponse().read()
+        with ThreadPoolExecutor(SENDERS) as senders:
+            parts = [bodies[number::SENDERS] for number in range(SENDERS)]
+            again = sum(senders.map(partial(_send, place, running.url), parts))
         sent = time.perf_counter()
-        calls = events // len(LIFE)
-        while _counted(place) < calls and time.perf_counter() - sent < MOST_SECONDS:
-            time.sleep(0.2)
+        _wait_for(place, alone + calls)
         seen = time.perf_counter()
-        counted = _counted(place)
-    table = Table(f"A burst of {events:,} events: {connection.vendor}", ("", "seconds"))
+        counted = _counted(place) - alone
+    table = Table(f"A burst of {len(bodies):,} events: {connection.vendor}", ("", "seconds"))
     table.rows = [
-        ("sent and answered, one after the other", f"{sent - started:.1f}"),
-        ("until all are in the counts that pages read, after the last", f"{seen - sent:.1f}"),
+        ("one event alone, sent → in the counts that pages read", single.shown(1)),
+        (f"the burst sent and answered, {SENDERS} at once", f"{sent - started:.1f}"),
+        ("until all of it is in the counts, after the first was sent", f"{seen - started:.1f}"),
+        ("the same, after the last was answered", f"{seen - sent:.1f}"),
     ]
-    table.notes.append(f"{counted:,} of {calls:,} calls counted; the aim is 60 s.")
+    table.notes.append(
+        f"{counted:,} of {calls:,} calls counted; {again:,} times the console asked for one again, since no thread was "
+        "free. The aims are 5 s for one and 60 s for the burst."
+    )
     _forget(place)
     return table
+
+
+def _seen_after(place: Place, url: str) -> float:
+    before, started = _counted(place), time.perf_counter()
+    _send(place, url, list(_events(1, LIFE[1:2])))
+    _wait_for(place, before + 1)
+    return time.perf_counter() - started
+
+
+def _wait_for(place: Place, calls: int) -> None:
+    started = time.perf_counter()
+    while _counted(place) < calls and time.perf_counter() - started < MOST_SECONDS:
+        time.sleep(0.1)
+
+
+def _send(place: Place, url: str, bodies: list[bytes]) -> int:
+    """As UponAI does: what is not taken in is sent again. Answers how often that was."""
+    again = 0
+    with contextlib.closing(_client(url)) as client:
+        for body in bodies:
+            while not _is_taken(client, place, body):
+                again += 1
+                time.sleep(0.01)
+    return again
+
+
+def _is_taken(client: http.client.HTTPConnection, place: Place, body: bytes) -> bool:
+    signed = signature.sign(body=body, secret=scratch.SECRET, now_ms=time.time_ns() // 1_000_000)
+    headers = {"Content-Type": "application/json", "X-UponAI-Signature": signed}
+    client.request("POST", f"/hooks/{place.workspace.endpoint}/events", body, headers)
+    answer = client.getresponse()
+    answer.read()
+    return answer.status == http.HTTPStatus.NO_CONTENT
 
 
 def _client(url: str) -> http.client.HTTPConnection:
