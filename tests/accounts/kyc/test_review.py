@@ -372,6 +372,17 @@ def test_one_person_alone_decides_only_where_the_workspace_said_so_and_it_is_rec
     assert KycTransition.objects.last().fallback == "one_person"
 
 
+def test_who_is_not_alone_leaves_their_own_case_to_somebody_else(in_workspace, now):
+    workspaces.change_settings(workspace=in_workspace, kyc_fallback="one_person", acting_user=None, now=now)
+    owner = factories.make_member(in_workspace, Role.OWNER)
+    cases.reviewer(in_workspace)
+    case = cases.Case(cases.submitted(in_workspace, now, by=owner), owner, owner)
+    cases.claim(case, now)
+
+    with pytest.raises(NotEntitled, match="You submitted"):
+        cases.approve(case, now)
+
+
 def test_one_person_is_not_enough_once_there_are_two(in_workspace, now):
     workspaces.change_settings(workspace=in_workspace, kyc_fallback="one_person", acting_user=None, now=now)
     case = cases.in_review(in_workspace, now, level=3)
