@@ -83,6 +83,14 @@ def test_the_country_that_issued_a_document_counts(in_workspace, now, facts, out
     assert screening.screen_countries(record).outcome == outcome
 
 
+def test_papers_that_say_the_same_are_one_finding(in_workspace, now):
+    record = cases.draft(in_workspace, now)
+    for _ in range(2):
+        KycDocument.objects.create(record=record, issuing_country="IR", reading={"issuer": "IRN", "nationality": "IRN"})
+
+    assert [(hit.field, hit.value) for hit in screening.screen_countries(record).hits] == [("issuing_country", "IR")]
+
+
 class Lists:
     name = "lists"
 
