@@ -46,6 +46,8 @@ def test_shows_the_token_s_workspace():
         "approval_tier": "",
         "approval_hours": 24,
         "digest_period": "weekly",
+        "keep_calls_days": 400,
+        "keep_events_days": 30,
     }
 
 
