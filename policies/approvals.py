@@ -61,6 +61,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "make_default": Verb("policies.approved_verbs.make_default", "policies.approved_verbs.version_of_default"),
     "open_temporarily": Verb("policies.approved_verbs.open_temporarily"),
     "bulk_edit": Verb("policies.bulk.carry_out_approved", "policies.bulk.version_now"),
+    "adopt": Verb("policies.approved_verbs.adopt", "policies.approved_verbs.version_to_adopt"),
     "ask_previous": Verb("policies.approved_verbs.ask_previous", "policies.approved_verbs.version_of_numbers"),
     "leave_webhooks": Verb("policies.approved_verbs.leave_webhooks", "policies.approved_verbs.version_of_webhooks"),
     "disconnect": Verb("policies.approved_verbs.disconnect", "policies.approved_verbs.version_of_connection"),

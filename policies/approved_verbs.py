@@ -13,6 +13,7 @@ from accounts.scoping import current_workspace_id
 from policies import actions, answering, asking, connecting, opens, unjudging
 from policies.loosened import version_of
 from policies.models import CountryPolicy, PhoneNumber
+from policies.sync import drifted
 from policies.wishes import default_version, policy_version
 
 Arguments = Mapping[str, Any]
@@ -57,6 +58,11 @@ def open_temporarily(given: Arguments, *, acting_user: Acting, now: datetime) ->
 
 def change_settings(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
     workspaces.change_settings(workspace=_workspace(), acting_user=acting_user, now=now, **given)
+
+
+def adopt(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
+    rest = {name: value for name, value in given.items() if name != "phone_number"}
+    drifted.adopt(phone_number=_number(given), acting_user=acting_user, now=now, **rest)
 
 
 def ask_previous(given: Arguments, *, acting_user: Acting, now: datetime) -> None:
@@ -109,6 +115,10 @@ def version_of_default(given: Arguments) -> str:
 def version_of_settings(given: Arguments) -> str:
     workspace = _workspace()
     return version_of({name: getattr(workspace, name) for name in given})
+
+
+def version_to_adopt(given: Arguments) -> str:
+    return drifted.version_to_adopt(given["phone_number"])
 
 
 def version_of_numbers(given: Arguments) -> str:

@@ -12,14 +12,17 @@ from accounts import audit
 from accounts.audit import Acting
 from accounts.countries import CODES, NO_TELEPHONES, is_sanctioned
 from accounts.workspaces import taking_turns
-from policies import actions, asking, bells
+from policies import actions, asking, bells, widening
 from policies.actions import KEEP, Edit
+from policies.loosened import version_of
 from policies.models import PhoneNumber, SyncTarget
 from policies.rules_input import Refused
 from policies.sync import differences, lists
 from policies.sync.comparing import is_given_up
 from policies.sync.differences import Difference
 from policies.sync.lists import CountryLists
+from policies.widening import Wish
+from policies.wishes import policy_version
 
 GONE = "UponAI does not list this number any more, so nothing can be sent to it."
 ON_ITS_WAY = (
@@ -116,28 +119,37 @@ def adopt(
             asking.leave_webhooks(phone_number=number, acting_user=acting_user, now=now)
             return Edit(number, WEBHOOK_LEFT, True)
         changes = _changes(number, found)
-        edit = actions.edit_phone_number(
-            phone_number=number,
-            acting_user=acting_user,
-            now=now,
-            confirm_unrestricted=confirm_unrestricted,
-            # Lifting a list needs a reason of their own.
-            reason=reason or ("" if None in changes.values() else ADOPTED),
-            expected_version=expected_version,
-            **changes,
-        )
-        audit.record(
-            workspace_id=number.workspace_id,
-            action="sync.adopt",
-            subject=number,
-            acting_user=acting_user,
-            now=now,
-            before={"wanted": wanted.as_json(), "at_uponai": target.observed},
-            after={"wanted": {**wanted.as_json(), **_plain(changes)}, "at_uponai": target.observed},
-            reason=reason,
-        )
-        SyncTarget.objects.filter(pk=target.pk).update(reasserted_at=[], drift_since=None)
+        wish = _wish(number, target, confirm_unrestricted=confirm_unrestricted, reason=reason)
+        with widening.together(wish, acting_user=acting_user, now=now):
+            edit = actions.edit_phone_number(
+                phone_number=number,
+                acting_user=acting_user,
+                now=now,
+                confirm_unrestricted=confirm_unrestricted,
+                # Lifting a list needs a reason of their own.
+                reason=reason or ("" if None in changes.values() else ADOPTED),
+                expected_version=expected_version,
+                **changes,
+            )
+            audit.record(
+                workspace_id=number.workspace_id,
+                action="sync.adopt",
+                subject=number,
+                acting_user=acting_user,
+                now=now,
+                before={"wanted": wanted.as_json(), "at_uponai": target.observed},
+                after={"wanted": {**wanted.as_json(), **_plain(changes)}, "at_uponai": target.observed},
+                reason=reason,
+            )
+            SyncTarget.objects.filter(pk=target.pk).update(reasserted_at=[], drift_since=None)
     return edit
+
+
+def version_to_adopt(phone_number_id: int) -> str:
+    """Changes whenever the number is wanted otherwise, UponAI has something else, or somebody re-asserted ours."""
+    rows = SyncTarget.objects.select_related("phone_number__policy__current_revision")
+    target = rows.filter(phone_number=phone_number_id).first()
+    return _version(target) if target else ""
 
 
 def left_out(seen: lists.CountryLists) -> list[str]:
@@ -153,6 +165,23 @@ def _rows(phone_number: PhoneNumber) -> tuple[PhoneNumber, SyncTarget]:
         .get(phone_number=phone_number)
     )
     return target.phone_number, target
+
+
+def _wish(number: PhoneNumber, target: SyncTarget, *, confirm_unrestricted: bool, reason: str) -> Wish:
+    return Wish(
+        "adopt",
+        about=f"The countries of {number.e164} as UponAI has them",
+        arguments={"phone_number": number.pk, "confirm_unrestricted": confirm_unrestricted, "reason": reason},
+        base_version=_version(target),
+        about_model="phonenumber",
+        about_id=number.pk,
+        reason=reason or ADOPTED,
+    )
+
+
+def _version(target: SyncTarget) -> str:
+    waits = target.state == SyncTarget.State.DRIFT
+    return version_of({"policy": policy_version(target.phone_number.policy), "seen": target.observed, "waits": waits})
 
 
 def _seen(target: SyncTarget) -> CountryLists:

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from accounts.models import AuditEntry, Workspace
-from policies import actions, holds
+from policies import actions, approvals, holds
 from policies.actions import StaleEdit
-from policies.models import PhoneNumber, SyncTarget
+from policies.models import PhoneNumber, ProposedChange, SyncTarget
 from policies.rules_input import Refused
 from policies.sync import drifted
 from policies.widening import NeedsApproval
-from tests.factories import make_phone_number, make_policy, moment
+from tests.factories import make_member, make_phone_number, make_policy, moment
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +36,13 @@ def fresh(number):
 
 def adopt(number, **more):
     return drifted.adopt(phone_number=number, acting_user=None, now=moment(), **more)
+
+
+def proposed(number):
+    """What waits for a second person when it is adopted."""
+    with pytest.raises(NeedsApproval) as caught:
+        adopt(number)
+    return approvals.propose(caught.value)
 
 
 def own(number, direction="outbound"):
@@ -183,11 +190,28 @@ def test_adopting_a_risky_widening_waits_for_a_second_person(in_workspace, numbe
     Workspace.objects.update(approval_tier="T2")
     seen(number, outbound=["CA", "LV", "US"])
 
-    with pytest.raises(NeedsApproval):
-        adopt(number)
+    proposal = proposed(number)
 
     assert own(number) == ["CA", "US"]
     assert not AuditEntry.objects.filter(action="sync.adopt").exists()
-    seen(number, outbound=["US"])
-    adopt(number)
-    assert own(number) == ["US"]
+    approvals.approve(proposal=proposal, acting_user=make_member(in_workspace), now=moment())
+    assert own(number) == ["CA", "LV", "US"]
+    assert AuditEntry.objects.filter(action="sync.adopt").exists()
+
+
+def re_asserted(number):
+    drifted.re_assert(phone_number=number, acting_user=None, now=moment())
+
+
+@pytest.mark.parametrize("overtaken", [re_asserted, lambda number: seen(number, outbound=["LV", "US"])])
+def test_a_second_person_adopts_only_what_the_first_one_saw(in_workspace, number, overtaken):
+    Workspace.objects.update(approval_tier="T2")
+    seen(number, outbound=["CA", "LV", "US"])
+    proposal = proposed(number)
+
+    overtaken(number)
+
+    with pytest.raises(approvals.Conflict, match="changed meanwhile"):
+        approvals.approve(proposal=proposal, acting_user=make_member(in_workspace), now=moment())
+    assert ProposedChange.objects.get().state == ProposedChange.State.STALE
+    assert own(number) == ["CA", "US"]
