@@ -204,7 +204,9 @@ def _merged(
     except Refused as refused:
         for problem in refused.problems:
             place = (*path, *_place(problem.field, problem.detail))
-            if not _named_already(problems, place):
+            # Without a readable switch nobody knows whether a list is missing.
+            unclear = problem.code == "empty" and _named_already(problems, (*path, direction, "unrestricted"))
+            if not unclear and not _named_already(problems, place):
                 problems.add(place, problem.code, problem.detail)
         return before
 
@@ -217,7 +219,8 @@ def _named_already(problems: Problems, path: Path) -> bool:
 def _place(field: str, detail: str) -> Path:
     """The field that a verb named; class and prefix rules are named by the sentence alone."""
     part = detail.split(" ", 1)[0].rstrip(":").split(".")[0]
-    return (*field.split("."), part) if part in ("class_rules", "prefix_rules") else tuple(field.split("."))
+    path = tuple(field.split("."))
+    return (*path, part) if part in ("class_rules", "prefix_rules") and path[-1] != part else path
 
 
 def _check_assignments(wanted: Wanted, current: Now, problems: Problems) -> None:
@@ -280,19 +283,32 @@ def _key_change(
     row = copy.copy(existing) or PublicKey(
         workspace=workspace, kind=PublicKey.Kind.GATE_KEY, key="-", created_at=timezone.now()
     )
-    before = _facts(row)
+    before, errors_before = _facts(row), len(problems.found)
+    given = _readable({"name": name, **facts} if existing is None else facts, path, problems)
     try:
-        given = EditPublicKey.checked({"name": name, **facts} if existing is None else facts)
         key_input.fill(row, given, captcha_follows=True)
+    except ValidationError as refused:
+        for field, sentences in refused.message_dict.items():
+            place = (*path, *_key_place(field))
+            if dotted(place) not in {problem.field for problem in problems.found}:
+                problems.add(place, "invalid", " ".join(sentences))
+    if len(problems.found) > errors_before:
+        return None
+    return KeyChange(name, existing is None, given, of_key(before, _facts(row)), _notice(row))
+
+
+def _readable(facts: dict[str, Any], path: Path, problems: Problems) -> dict[str, Any]:
+    """The facts whose form is right: one that is not is named, and hides nothing that is wrong with the others."""
+    try:
+        return EditPublicKey.checked(facts)
     except Unprocessable as refused:
         for error in refused.errors:
             problems.add((*path, *error.field.split(".")), error.code, error.detail)
-        return None
-    except ValidationError as refused:
-        for field, sentences in refused.message_dict.items():
-            problems.add((*path, *_key_place(field)), "invalid", " ".join(sentences))
-        return None
-    return KeyChange(name, existing is None, given, of_key(before, _facts(row)), _notice(row))
+        bad = {error.field.split(".")[0] for error in refused.errors}
+    left = facts.keys() & EditPublicKey().fields.keys() - bad
+    return EditPublicKey.checked(
+        {name: facts[name] for name in left if "captcha" not in bad or not name.startswith("captcha")}
+    )
 
 
 def _notice(row: PublicKey) -> str:

@@ -301,3 +301,20 @@ def _queries_for(workspace, count, pattern):
     assert len(plan.policies) == count
     assert sum(len(move.phone_numbers) for move in plan.assignments) == count - 1
     return len(queries)
+
+
+def test_one_bad_field_hides_no_other_and_none_is_invented(in_workspace, key):
+    found = _refused(
+        in_workspace,
+        "public_keys: {website: {domains: [not a domain], channels: [pigeon], fraud_protection: 7, captcha: magic}}\n"
+        "policies:\n"
+        "  new:\n"
+        "    inbound: {unrestricted: 'yes'}\n"
+        "    outbound: {countries: [US], prefix_rules: 5}",
+    )
+
+    assert {field for field, *_ in found} == {
+        *(f"public_keys.website.{name}" for name in ("domains", "channels", "fraud_protection", "captcha")),
+        "policies.new.inbound.unrestricted",
+        "policies.new.outbound.prefix_rules",
+    }
