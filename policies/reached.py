@@ -21,12 +21,13 @@ class Reached:
 
     @property
     def what(self) -> str:
-        return KINDS.get(Channel(self.channel), "a call")
+        return KINDS[Channel(self.channel)]
 
 
 def newest(phone_number: str = "") -> Reached | None:
     """Of the workspace, or of one number. A client of the judging door shows a credential; UponAI shows a signature."""
     rows = Decision.objects.filter(direction=Direction.INBOUND, credential="").exclude(reason=Reason.BAD_SIGNATURE)
+    rows = rows.filter(channel__in=KINDS)  # UponAI asks about nothing else
     if phone_number:
         rows = rows.filter(phone_number=phone_number)
     found = rows.order_by("-at").values_list("at", "phone_number", "channel").first()
