@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from policies.closing import ANSWERED, DROPPED
 from policies.models import PhoneNumber, PolicyRevision
-from policies.rules_input import FieldProblem, Refused, country_list_rules
+from policies.rules_input import CLOSING, FieldProblem, Refused, country_list_rules
 from policies.words import as_people_write
 
 DIRECTIONS: Final = ("inbound", "outbound")
@@ -23,8 +23,7 @@ NOTHING_ASKED: Final = "Say what is to change: policy, countries, mode, or what 
 EITHER_OR: Final = "Either follow another policy or change countries, not both at once."
 SET_OR_CHANGED: Final = "Either send the whole list or what is to be added and removed, not both."
 NOTHING_LEFT: Final = (
-    "nothing would be left of the list of {what}, and UponAI reads an empty list as “every country”. "
-    "Closing a direction fully is done by a hold on the number, or by unbinding its agents."
+    "nothing would be left of the list of {what}, and UponAI reads an empty list as “every country”. " + CLOSING
 )
 CANNOT_LEAVE_OUT: Final = (
     "every country is allowed among {what}, and UponAI cannot leave one out of that. Give it a list first, or hold "

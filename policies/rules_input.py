@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from accounts.countries import normalise_country_list
+from accounts.countries import CountryProblem, normalise_country_list
 from policies.engine.rules import DirectionRules, MalformedRules
 from policies.limit_input import BadLimits, stored_limits
 
@@ -52,6 +52,7 @@ SHAPES: Final = {
     "class_rules": (Mapping, 'an object such as {"premium_rate": "block"}'),
     "prefix_rules": (list | tuple, 'a list of objects such as {"prefix": "+4470", "action": "block"}'),
 }
+CLOSING: Final = "Closing a direction fully is done by a hold on the number, or by unbinding its agents."
 UNRESTRICTED_UNCONFIRMED: Final = (
     "No restriction means that every country is allowed except the seven sanctioned ones. "
     "To want that, send confirm_unrestricted: true and a reason."
@@ -139,8 +140,12 @@ def _part_named(sentence: str, field: str) -> str:
     return f"{field}.{first}" if first in OPTIONAL_PARTS else field
 
 
+def _with_way_out(problem: CountryProblem) -> str:
+    return f"{problem.detail} {CLOSING}" if problem.code == "empty" else problem.detail
+
+
 def _accepted(countries: Any, *, field: str) -> list[str]:
     accepted, problems = normalise_country_list(countries)
     if problems:
-        raise Refused([FieldProblem(field, problem.code, problem.detail) for problem in problems])
+        raise Refused([FieldProblem(field, one.code, _with_way_out(one)) for one in problems])
     return accepted
