@@ -135,6 +135,7 @@ def sync_state(number: PhoneNumber, now: datetime) -> dict[str, Any]:
         "trying_now": waits and target.due_at <= now,
         "every": FAST if state == State.PENDING and not number.missing_since else SLOW,
         "seen": _fingerprint(number, target),
+        "version": version_of(number),
     }
 
 

@@ -359,6 +359,8 @@ class PhoneNumberAdmin(BulkPage):
     def sync_state_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         number = self._loaded(request, object_id)
         sync = page.sync_state(number, timezone.now())
+        if request.GET.get("version", sync["version"]) != sync["version"]:
+            return HttpResponse(status=204, headers={"HX-Trigger": "number-changed"})
         if request.GET.get("seen") == sync["seen"]:
             return HttpResponse(status=204)
         response = TemplateResponse(request, "policies/_sync_state.html", {"number": number, "sync": sync})

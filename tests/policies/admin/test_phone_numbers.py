@@ -235,7 +235,7 @@ def test_the_sentence_says_why_uponai_does_not_have_it(editor, number, now):
 
 def test_the_sync_state_is_sent_only_when_it_would_say_something_else(editor, number):
     first = editor.get(address("sync_state", number))
-    seen = first.content.decode().split("?seen=")[1].split('"')[0]
+    seen = first.content.decode().split("?seen=")[1].split("&")[0]
 
     same = editor.get(address("sync_state", number), {"seen": seen})
     SyncTarget.objects.filter(phone_number=number).update(state="failed", error="no")
@@ -246,6 +246,18 @@ def test_the_sync_state_is_sent_only_when_it_would_say_something_else(editor, nu
     assert changed.status_code == 200
     assert 'data-state="failed"' in changed.content.decode()
     assert changed["HX-Trigger"] == "sync-changed"
+
+
+def test_a_page_of_a_number_that_was_changed_elsewhere_reads_all_of_itself_again(editor, number, now):
+    page = editor.get(address("change", number)).content.decode()
+    before = editor.get(address("sync_state", number), {"version": actions.version_of(number)})
+    actions.edit_phone_number(phone_number=number, outbound_countries=["CA"], acting_user=None, now=now)
+    after = editor.get(address("sync_state", number), {"version": actions.version_of(number)})
+
+    assert f"&amp;version={actions.version_of(number)}" in page
+    assert 'hx-trigger="number-changed from:body"' in page
+    assert before.status_code == 200
+    assert (after.status_code, after["HX-Trigger"]) == (204, "number-changed")
 
 
 def test_a_part_asked_for_after_signing_out_reloads_the_page(client, number):
