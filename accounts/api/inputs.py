@@ -103,6 +103,10 @@ class Body(serializers.Serializer):
                 yield FieldError(shown, "unknown_field", f"There is no field {shown!r} here.")
 
 
+class Nothing(Body):
+    """No fields."""
+
+
 class InstantField(forms.CharField):
     """A time in ISO 8601; without an offset it is UTC, and a date alone is its first moment."""
 

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import kyc_bodies as bodies
-from accounts.api.inputs import Body, filter_set, one_of
+from accounts.api.inputs import Body, Nothing, filter_set, one_of
 from accounts.api.kyc_papers import ERASE, EXPORT, Papers, WholeSubject
 from accounts.api.kyc_refusals import telling_refusals
 from accounts.api.problems import Unprocessable
@@ -214,35 +214,35 @@ class KycRecords(Papers, RetrieveModelMixin, ListModelMixin, ApiViewSet):
             row = records.edit_kyc_record(record=row, acting_user=self.token, now=timezone.now(), **given)
         return self.answer(row)
 
-    @extend_schema(request=bodies.Nothing, responses=KycCaseSerializer)
+    @extend_schema(request=Nothing, responses=KycCaseSerializer)
     @action(detail=True, methods=["post"])
     def submit(self, request: Request, pk: str) -> Response:
         """Hands the record in."""
-        return self._run(review.submit, bodies.Nothing)
+        return self._run(review.submit, Nothing)
 
-    @extend_schema(request=bodies.Nothing, responses=KycCaseSerializer)
+    @extend_schema(request=Nothing, responses=KycCaseSerializer)
     @action(detail=True, methods=["post"], url_path="provide-information")
     def provide_information(self, request: Request, pk: str) -> Response:
         """What was asked for has come."""
-        return self._run(review.provide_information, bodies.Nothing)
+        return self._run(review.provide_information, Nothing)
 
-    @extend_schema(request=bodies.Nothing, responses=KycCaseSerializer)
+    @extend_schema(request=Nothing, responses=KycCaseSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
         """The subject no longer wants it. An approval ends with it."""
-        return self._run(review.withdraw, bodies.Nothing)
+        return self._run(review.withdraw, Nothing)
 
-    @extend_schema(request=bodies.Nothing, responses=KycCaseSerializer)
+    @extend_schema(request=Nothing, responses=KycCaseSerializer)
     @action(detail=True, methods=["post"])
     def claim(self, request: Request, pk: str) -> Response:
         """Takes the case, so that nobody else works on it."""
-        return self._run(claims.claim, bodies.Nothing)
+        return self._run(claims.claim, Nothing)
 
-    @extend_schema(request=bodies.Nothing, responses=KycCaseSerializer)
+    @extend_schema(request=Nothing, responses=KycCaseSerializer)
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: str) -> Response:
         """Puts the case back into the queue."""
-        return self._run(claims.release, bodies.Nothing)
+        return self._run(claims.release, Nothing)
 
     @extend_schema(request=bodies.RequestInformation, responses=KycCaseSerializer)
     @action(detail=True, methods=["post"], url_path="request-information")

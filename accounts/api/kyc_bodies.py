@@ -86,10 +86,6 @@ class _Texts(Body):
     text_for_colleagues = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True)
 
 
-class Nothing(Body):
-    """No fields."""
-
-
 def _codes(choices: Any) -> serializers.ListField:
     return serializers.ListField(child=serializers.ChoiceField(choices=choices), min_length=1, max_length=20)
 

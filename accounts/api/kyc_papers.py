@@ -18,7 +18,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.inputs import Body, Text, WholeNumber
+from accounts.api.inputs import Body, Nothing, Text, WholeNumber
 from accounts.api.kyc_refusals import telling_refusals
 from accounts.api.problems import TooLarge, Unprocessable
 from accounts.kyc import documents, links, privacy
@@ -145,11 +145,12 @@ class Papers:
 class WholeSubject:
     """Of subjects. Each takes a scope that no other includes, since it reaches passports and faces."""
 
-    @extend_schema(request=None, responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    @extend_schema(request=Nothing, responses={(200, "application/zip"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["post"])
     def export(self: Any, request: Request, pk: str) -> Any:
         """A zip of everything that is kept about the subject, documents and attempts included. That it was made is
         written down."""
+        Nothing.checked(request.data)
         subject = self.get_object()
         bundle = privacy.export(subject=subject, acting_user=self.token, now=timezone.now())
         answer = FileResponse(bundle, as_attachment=True, filename=f"subject-{subject.pk}.zip")

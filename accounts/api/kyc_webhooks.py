@@ -37,6 +37,8 @@ class KycWebhooks(ListModelMixin, ApiViewSet):
     serializer_class = KycWebhookSerializer
     filterset_class = filter_set("KycWebhookFilters")
     cursor_ordering = ("-created_at", "id")
+    has_etag = True
+    etag_fields = ("url", "stopped_at")
 
     @extend_schema(request=AddKycWebhook, responses={201: AddedKycWebhookSerializer})
     def create(self, request: Request) -> Response:
@@ -48,5 +50,5 @@ class KycWebhooks(ListModelMixin, ApiViewSet):
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Ends it at once. Doing it twice changes nothing."""
-        webhooks.stop_webhook(webhook=self.get_object(), acting_user=self.token, now=timezone.now())
+        webhooks.stop_webhook(webhook=self.get_matching(), acting_user=self.token, now=timezone.now())
         return Response(status=204)

@@ -12,6 +12,7 @@ from accounts.api.permissions import scope_of
 from accounts.api.problems import KINDS, MEDIA_TYPE, ProblemSerializer
 
 BODY_METHODS = ("POST", "PATCH")
+CHANGING_METHODS = (*BODY_METHODS, "DELETE")
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
@@ -38,10 +39,11 @@ class ProblemSchema(AutoSchema):
         parameters = list(super().get_override_parameters())
         if not self._has_etag():
             return parameters
-        parameters.append(
-            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="Its version.")
-        )
-        if self.method in BODY_METHODS and not self._is_list_address():
+        if self.method != "DELETE":
+            parameters.append(
+                OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="Its version.")
+            )
+        if self.method in CHANGING_METHODS and not self._is_list_address():
             parameters.append(
                 OpenApiParameter(
                     "If-Match",
@@ -65,14 +67,16 @@ class ProblemSchema(AutoSchema):
             statuses.append(404)
         if self.method in BODY_METHODS:
             statuses += [400, 413, 415, 422]
-            if self._has_etag() and not self._is_list_address():
-                statuses.append(412)
-        elif self._is_list_address():
+        if self.method in CHANGING_METHODS and self._has_etag() and not self._is_list_address():
+            statuses.append(412)
+        if self.method not in BODY_METHODS and self._is_list_address():
             statuses.append(422)
         return sorted(statuses)
 
     def _has_etag(self) -> bool:
-        return bool(getattr(self.view, "has_etag", False)) and (self.method in BODY_METHODS or not self._is_list_view())
+        return bool(getattr(self.view, "has_etag", False)) and (
+            self.method in CHANGING_METHODS or not self._is_list_view()
+        )
 
     def _is_list_address(self) -> bool:
         return "{" not in self.path and not getattr(self.view, "is_one_object", False)

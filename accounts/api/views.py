@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC
@@ -125,6 +126,8 @@ class ApiViewSet(WorkspaceView, GenericViewSet):
     lookup_value_regex = "[^/]+"
     filterset_class: Any = None
     cursor_ordering: tuple[str, ...]
+    etag_fields: tuple[str, ...] = ()
+    """What makes another version of a row, where that is all there is to it."""
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
@@ -143,7 +146,14 @@ class ApiViewSet(WorkspaceView, GenericViewSet):
         return super().get_object()
 
     def etag_of(self, row: Any) -> str:
-        raise NotImplementedError
+        facts = repr([getattr(row, name) for name in self.etag_fields])
+        return f'"{row.pk}-{zlib.crc32(facts.encode()):08x}"'
+
+    def get_matching(self) -> Any:
+        """The named row, in the version that If-Match names. Raises Stale."""
+        row = self.get_object()
+        self.require_match(self.etag_of(row))
+        return row
 
     def answer(self, row: Any, *, status: int = 200, **extra: Any) -> Response:
         headers = {"ETag": self.etag_of(row)} if self.has_etag else {}

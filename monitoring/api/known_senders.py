@@ -47,6 +47,8 @@ class KnownSenders(ListModelMixin, ApiViewSet):
     serializer_class = KnownSenderSerializer
     filterset_class = filter_set("KnownSenderFilters", kind=one_of(KnownSender.Kind))
     cursor_ordering = ("-id",)
+    has_etag = True
+    etag_fields = ("reason", "expires_at", "removed_at")
 
     def get_queryset(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset()
@@ -72,5 +74,5 @@ class KnownSenders(ListModelMixin, ApiViewSet):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Removes it: its calls count as ungated again."""
-        senders.remove(sender=self.get_object(), acting_user=self.token, now=timezone.now())
+        senders.remove(sender=self.get_matching(), acting_user=self.token, now=timezone.now())
         return Response(status=204)

@@ -12,7 +12,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.inputs import Body, Text, YesOrNo, filter_set, one_of, period
+from accounts.api.inputs import Body, Nothing, Text, YesOrNo, filter_set, one_of, period
 from accounts.api.views import ApiViewSet
 from monitoring import alerts, digest_words, relays
 from monitoring.api.calls import TextOrNull
@@ -56,12 +56,15 @@ class Alerts(ListModelMixin, ApiViewSet):
         **period("raised_at"),
     )
     cursor_ordering = ("-raised_at", "-id")
+    has_etag = True
+    etag_fields = ("resolved_at", "seen_at")
 
-    @extend_schema(request=None, responses=AlertSerializer)
+    @extend_schema(request=Nothing, responses=AlertSerializer)
     @action(detail=True, methods=["post"])
     def seen(self, request: Request, pk: str) -> Response:
         """Says that somebody knows. Doing it twice changes nothing."""
-        return self.answer(alerts.mark_seen(alert=self.get_object(), acting_user=self.token, now=timezone.now()))
+        Nothing.checked(request.data)
+        return self.answer(alerts.mark_seen(alert=self.get_matching(), acting_user=self.token, now=timezone.now()))
 
 
 class RelaySerializer(serializers.ModelSerializer):
@@ -103,6 +106,8 @@ class Relays(ListModelMixin, ApiViewSet):
         stopped=YesOrNo(field_name="stopped_at", lookup_expr="isnull", exclude=True),
     )
     cursor_ordering = ("-created_at", "-id")
+    has_etag = True
+    etag_fields = ("url", "stopped_at")
 
     def get_queryset(self) -> Any:
         rows = relays.with_figures()
@@ -121,14 +126,15 @@ class Relays(ListModelMixin, ApiViewSet):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Ends it at once. Doing it twice changes nothing."""
-        relays.stop_relay(relay=self.get_object(), acting_user=self.token, now=timezone.now())
+        relays.stop_relay(relay=self.get_matching(), acting_user=self.token, now=timezone.now())
         return Response(status=204)
 
-    @extend_schema(request=None, responses=RetriedSerializer)
+    @extend_schema(request=Nothing, responses=RetriedSerializer)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str) -> Response:
         """Sends everything again that was given up or waits for its next try."""
-        count = relays.retry(relay=self.get_object(), acting_user=self.token, now=timezone.now())
+        Nothing.checked(request.data)
+        count = relays.retry(relay=self.get_matching(), acting_user=self.token, now=timezone.now())
         return Response({"events": count})
 
 

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from accounts.api.inputs import Body, Text, filter_set, one_of
+from accounts.api.inputs import Body, Nothing, Text, filter_set, one_of
 from accounts.api.problems import as_problem
 from accounts.api.views import ApiViewSet
 from policies import approvals
@@ -141,6 +141,8 @@ class Approvals(RetrieveModelMixin, ListModelMixin, ApiViewSet):
     serializer_class = ApprovalSerializer
     filterset_class = filter_set("ApprovalFilters", state=one_of(ProposedChange.State.values))
     cursor_ordering = ("-id",)
+    has_etag = True
+    etag_fields = ("state", "decided_at")
 
     @extend_schema(request=Answer, responses=ApprovalSerializer)
     @action(detail=True, methods=["post"])
@@ -155,15 +157,15 @@ class Approvals(RetrieveModelMixin, ListModelMixin, ApiViewSet):
         """Says no. 403 for who proposed it, who may withdraw it."""
         return self._answered(approvals.reject, Answer.checked(request.data))
 
-    @extend_schema(request=None, responses=ApprovalSerializer)
+    @extend_schema(request=Nothing, responses=ApprovalSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
         """Takes it back, by who proposed it."""
-        return self._answered(approvals.withdraw, {})
+        return self._answered(approvals.withdraw, Nothing.checked(request.data))
 
     def _answered(self, verb: Any, given: dict[str, Any]) -> Response:
         try:
-            row = verb(proposal=self.get_object(), acting_user=self.token, now=timezone.now(), **given)
+            row = verb(proposal=self.get_matching(), acting_user=self.token, now=timezone.now(), **given)
         except approvals.NotEntitled as refusal:
             raise _Refused(status.HTTP_403_FORBIDDEN, str(refusal)) from None
         except approvals.Conflict as refusal:

@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.inputs import Nothing
 from accounts.api.problems import Unprocessable
 from accounts.api.views import ApiView, ApiViewSet
 from accounts.scoping import current_workspace_id
@@ -83,13 +84,14 @@ class DriftActions(ApiViewSet):
         sides = drifted.three_sides(self.get_object(), now=timezone.now())
         return Response(ThreeSidesSerializer(sides).data)
 
-    @extend_schema(request=None, parameters=[WAIT])
+    @extend_schema(request=Nothing, parameters=[WAIT])
     @action(detail=True, methods=["post"], url_path="re-assert")
     def re_assert(self, request: Request, e164: str) -> Response:
         """Sends what is wanted to UponAI again, over whatever somebody made of it there."""
         must_wait = wait_wanted(request)
         number: PhoneNumber = self.get_object()
         self.require_match(self.etag_of(number))
+        Nothing.checked(request.data)
         with refusals():
             drifted.re_assert(phone_number=number, acting_user=self.token, now=timezone.now())
         return self._answered(number, must_wait)
@@ -129,9 +131,10 @@ class SyncCheck(ApiView):
         """When all numbers were last compared with UponAI."""
         return _shown(UponaiConnection.objects.first())
 
-    @extend_schema(request=None, responses={202: CheckSerializer}, operation_id="sync_check_create")
+    @extend_schema(request=Nothing, responses={202: CheckSerializer}, operation_id="sync_check_create")
     def post(self, request: Request) -> Response:
         """Compares all numbers with UponAI now, in the background; `checked_at` tells when that is done."""
+        Nothing.checked(request.data)
         try:
             connection = drift.ask(workspace_id=current_workspace_id(), acting_user=self.token, now=timezone.now())
         except NoUponaiKey as missing:

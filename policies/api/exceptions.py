@@ -96,6 +96,8 @@ class TemporaryExceptions(Exceptions):
     """Those that end are kept, and shown to who asks for all."""
 
     own_parameters = ("all",)
+    has_etag = True
+    etag_fields = ("reason", "expires_at", "settled_at")
 
     def in_force(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if self._wants_all():

@@ -94,7 +94,7 @@ class Holds(TemporaryExceptions):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Lifts the hold. One that has ended stays as it is."""
-        holds.lift(hold=self.get_object(), **self.acting())
+        holds.lift(hold=self.get_matching(), **self.acting())
         return Response(status=204)
 
 

@@ -39,6 +39,8 @@ class Entries(Exceptions):
     """The entries of one list that are in force; what is removed is kept in the audit log alone."""
 
     serializer_class = EntrySerializer
+    has_etag = True
+    etag_fields = ("reason", "expires_at")
 
     def in_force(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
@@ -46,5 +48,5 @@ class Entries(Exceptions):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Takes the entry off its list."""
-        lists.remove(entry=self.get_object(), **self.acting())
+        lists.remove(entry=self.get_matching(), **self.acting())
         return Response(status=204)

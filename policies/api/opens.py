@@ -81,5 +81,5 @@ class Opens(TemporaryExceptions):
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Closes it. One that has ended stays as it is."""
-        opens.close(open_=self.get_object(), **self.acting())
+        opens.close(open_=self.get_matching(), **self.acting())
         return Response(status=204)

@@ -15,7 +15,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.inputs import RowId, Text, WholeNumber, YesOrNo, filter_set, one_of
+from accounts.api.inputs import Nothing, RowId, Text, WholeNumber, YesOrNo, filter_set, one_of
 from accounts.api.problems import Unprocessable
 from policies import actions, answering, closing, flagged
 from policies.actions import KEEP
@@ -257,21 +257,23 @@ class PhoneNumbers(ListModelMixin, DriftActions):
         }
         return Response(EditedPhoneNumbers(facts).data)
 
-    @extend_schema(request=None, responses=PhoneNumberSerializer)
+    @extend_schema(request=Nothing, responses=PhoneNumberSerializer)
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, e164: str) -> Response:
         """Says that a number that appeared at UponAI may stay as it was found."""
         number = self.get_object()
         self.require_match(self.etag_of(number))
+        Nothing.checked(request.data)
         flagged.confirm(phone_number=number, acting_user=self.token, now=timezone.now())
         return self.answer(self.get_object())
 
-    @extend_schema(request=None, responses=PhoneNumberSerializer)
+    @extend_schema(request=Nothing, responses=PhoneNumberSerializer)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, e164: str) -> Response:
         """Sends the number's lists to UponAI again, at once."""
         number = self.get_object()
         self.require_match(self.etag_of(number))
+        Nothing.checked(request.data)
         push.retry(sync_target=number.sync_target, acting_user=self.token, now=timezone.now())
         return self.answer(self.get_object())
 

@@ -55,6 +55,9 @@ def test_a_number_is_widened_by_two(workspace, careful):
     assert_problem_without_fields(mine.post(f"/api/v1/approvals/{pk}/approve/", {}, format="json"), 403)
     assert outbound(mine) == ["CA", "US"]
 
+    for verb in ("approve", "reject"):
+        response = other.post(f"/api/v1/approvals/{pk}/{verb}/", {}, format="json", headers={"If-Match": '"other"'})
+        assert_problem(response, 412)
     answer = other.post(f"/api/v1/approvals/{pk}/approve/", {"answer": "Fine"}, format="json")
 
     assert (answer.status_code, answer.json()["state"], answer.json()["answer"]) == (200, "approved", "Fine")

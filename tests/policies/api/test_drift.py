@@ -84,6 +84,10 @@ def test_honours_the_version_and_the_workspace(client, drifted, verb):
 def test_takes_nothing_over_that_it_was_not_told_of(client, drifted):
     assert_problem(client.post(f"{NUMBER}adopt/", {"wanted": ["JM"]}), 422, "wanted")
     assert_problem(client.post(f"{NUMBER}re-assert/?wait=forever"), 422, "wait")
+    for verb in ("re-assert", "retry", "confirm"):
+        assert_problem(client.post(f"{NUMBER}{verb}/", {"wanted": ["JM"]}, format="json"), 422, "wanted")
+        assert_problem(client.post(f"{NUMBER}{verb}/", [], format="json"), 422, "")
+    assert client.get(NUMBER).json()["sync"]["state"] == "drift"
 
 
 def test_asks_for_a_comparison(workspace, client):

@@ -59,6 +59,17 @@ def test_opens_shows_lists_and_closes(workspace):
         assert AuditEntry.objects.filter(action="open.close").count() == 1
 
 
+def test_closes_only_the_version_that_was_seen(workspace):
+    client = client_of(workspace)
+    row = client.post(OPENS, body())
+    path = f"{OPENS}{row.json()['id']}/"
+    longer = client.post(OPENS, body(expires_at=ahead(hours=2)))
+
+    assert_problem(client.delete(path, headers={"If-Match": row["ETag"]}), 412)
+    assert client.get(path).json()["state"] == "in_force"
+    assert client.delete(path, headers={"If-Match": longer["ETag"]}).status_code == 204
+
+
 def test_does_not_list_what_ran_out_though_no_sweep_was_there(workspace):
     client = client_of(workspace)
     client.post(OPENS, body())
