@@ -20,6 +20,7 @@ from accounts.models import (
     Workspace,
 )
 from accounts.roles import Role
+from accounts.tokens import find_token
 from tests import factories
 from tests.accounts.kyc import cases
 
@@ -182,6 +183,9 @@ def test_a_record_with_nothing_that_tells_who_it_is_does_not_wait_in_the_queue(i
 
     with pytest.raises(ValidationError, match="passport, identity card"):
         review.submit(record=record, acting_user=None, now=now)
+    elsewhere = cases.draft(in_workspace, now, level=2)
+    token = find_token(factories.make_token(in_workspace), now=now)
+    assert review.submit(record=elsewhere, acting_user=token, now=now).state == "submitted"
 
     passport = KycDocument.objects.create(record=record, kind="passport", state="quarantined")
     with pytest.raises(ValidationError):
