@@ -9,14 +9,13 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from accounts.api.inputs import Body, Nothing, Text, filter_set, one_of
-from accounts.api.problems import as_problem
+from accounts.api.problems import Refused, as_problem
 from accounts.api.views import ApiViewSet
 from policies import approvals
 from policies.models import ProposedChange
@@ -127,12 +126,6 @@ class Answer(Body):
     )
 
 
-class _Refused(APIException):
-    def __init__(self, code: int, words: str) -> None:
-        super().__init__(words)
-        self.status_code = code
-
-
 class Approvals(RetrieveModelMixin, ListModelMixin, ApiViewSet):
     """Changes that open something and wait for a second person; the newest first."""
 
@@ -167,7 +160,7 @@ class Approvals(RetrieveModelMixin, ListModelMixin, ApiViewSet):
         try:
             row = verb(proposal=self.get_matching(), acting_user=self.token, now=timezone.now(), **given)
         except approvals.NotEntitled as refusal:
-            raise _Refused(status.HTTP_403_FORBIDDEN, str(refusal)) from None
+            raise Refused("four-eyes", str(refusal)) from None
         except approvals.Conflict as refusal:
-            raise _Refused(status.HTTP_409_CONFLICT, str(refusal)) from None
+            raise Refused("wrong-state", str(refusal)) from None
         return self.answer(row)

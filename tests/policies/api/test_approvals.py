@@ -52,7 +52,9 @@ def test_a_number_is_widened_by_two(workspace, careful):
     assert shown["difference"]["parts"][0]["countries"] == [{"code": "NG", "tier": "T2"}]
     assert shown["exposure"].keys() >= {"tiers", "before_usd_per_hour", "after_usd_per_hour"}
     assert (shown["reason"], shown["decided_by"]) == ("Lagos", None)
-    assert_problem_without_fields(mine.post(f"/api/v1/approvals/{pk}/approve/", {}, format="json"), 403)
+    own = mine.post(f"/api/v1/approvals/{pk}/approve/", {}, format="json")
+    assert_problem_without_fields(own, 403)
+    assert own.json()["type"].endswith("#four-eyes")
     assert outbound(mine) == ["CA", "US"]
 
     for verb in ("approve", "reject"):
