@@ -165,7 +165,9 @@ def _proposed(record: KycRecord, viewer: Viewer, names: dict[str, str], who: str
     )
     text = f"{proposer} to {what} it. A second reviewer decides."
     if decisions.is_held(record, viewer, now):
-        return Sentence("warning", text, f"{who} is looking at it, until {_clock_time(record.claimed_until)} at least.")
+        return Sentence(
+            "warning", text, f"Being looked at by {who}, until {_clock_time(record.claimed_until)} at least."
+        )
     return Sentence("notice", text, _why_not(record, viewer))
 
 

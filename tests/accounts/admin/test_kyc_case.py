@@ -263,7 +263,7 @@ def test_a_claim_of_a_proposal_keeps_other_second_reviewers_away(client, in_work
 
     page = page_of(client, case.record)
 
-    assert f"{case.second} is looking at it" in text_of(page)
+    assert f"Being looked at by {case.second}, until" in text_of(page)
     assert verbs_on(page) == []
 
 
