@@ -55,6 +55,7 @@ def test_says_whose_account_it_is_who_is_asked_and_when_uponai_reached_us(owner,
     Decision.objects.create(
         at=moment(), direction="inbound", channel="sms", verdict="allow", phone_number=NUMBER, credential="token:1"
     )
+    Decision.objects.create(at=moment(), direction="inbound", channel="chat", verdict="allow")
 
     live = owner.get(address("live"), {"seen": seen})
     assert "(a call to +1 415-555-0100)" in text_of(live)

@@ -208,6 +208,7 @@ def test_refuses_bad_input_and_changes_nothing(workspace, client, number, body, 
     problem = assert_problem(client.patch(NUMBER, {"nickname": "Sneaked in", **body}), 422, *fields)
 
     assert problem["errors"][0]["code"] == code
+    assert (code == "empty") == ("a hold on the number" in problem["errors"][0]["detail"])
     after = client.get(NUMBER)
     assert (after.json(), after["ETag"]) == (before.json(), before["ETag"])
     with scoped(workspace.pk):
