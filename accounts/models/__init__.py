@@ -2,6 +2,7 @@
 
 from accounts.models.audit import AuditEntry, AuditHead
 from accounts.models.jobs import JobSlot
+from accounts.models.kept_answers import KeptAnswer
 from accounts.models.keys import ApiToken, DataKey, KeyLeak, PublicKey, UponaiKey
 from accounts.models.kyc import KycRecord, KycTransition, Subject
 from accounts.models.kyc_evidence import Erasure, KycDocument, ProviderResult, SubjectTrait, UploadLink
@@ -15,6 +16,7 @@ __all__ = [
     "DataKey",
     "Erasure",
     "JobSlot",
+    "KeptAnswer",
     "KeyLeak",
     "KycDelivery",
     "KycDocument",
