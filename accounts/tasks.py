@@ -1,4 +1,4 @@
-"""What happens to KYC records in the background. A task calls one function or two."""
+"""What happens in the background to KYC records and kept answers. A task calls one function or two."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
+from accounts.api import repeats
 from accounts.kyc import due, privacy, webhooks
 
 DELIVERING_SECONDS = 30.0
@@ -27,6 +28,11 @@ def forget_kyc(**_: object) -> None:
     now = timezone.now()
     privacy.erase_due(now=now)
     privacy.remove_orphans(now=now)
+
+
+@shared_task
+def forget_answers(**_: object) -> None:
+    repeats.forget_old(now=timezone.now())
 
 
 @shared_task

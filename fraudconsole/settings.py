@@ -274,6 +274,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 5},
     },
     "forget KYC": {"task": "accounts.tasks.forget_kyc", "schedule": 3600.0, "options": {"expires": 600}},
+    "forget answers": {"task": "accounts.tasks.forget_answers", "schedule": 3600.0, "options": {"expires": 600}},
     "roll up": {"task": "monitoring.tasks.roll_up", "schedule": 2.0, "options": {"expires": 10}},
     "list blocked calls": {
         "task": "monitoring.tasks.list_blocked_calls",

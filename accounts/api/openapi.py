@@ -37,6 +37,16 @@ class ProblemSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         parameters = list(super().get_override_parameters())
+        if self.method == "POST":
+            parameters.append(
+                OpenApiParameter(
+                    "Idempotency-Key",
+                    str,
+                    OpenApiParameter.HEADER,
+                    description="The same key and request within 24 hours get the first answer again; another request "
+                    "with it is refused.",
+                )
+            )
         if not self._has_etag():
             return parameters
         if self.method != "DELETE":
@@ -67,6 +77,8 @@ class ProblemSchema(AutoSchema):
             statuses.append(404)
         if self.method in BODY_METHODS:
             statuses += [400, 413, 415, 422]
+        if self.method == "POST":
+            statuses.append(409)
         if self.method in CHANGING_METHODS and self._has_etag() and not self._is_list_address():
             statuses.append(412)
         if self.method not in BODY_METHODS and self._is_list_address():

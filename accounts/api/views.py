@@ -27,6 +27,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts import audit
 from accounts.addresses import client_address
+from accounts.api import repeats
 from accounts.api.openapi import ProblemSchema
 from accounts.api.problems import LengthRequired, Stale, TooLarge, Unprocessable
 from accounts.models import ApiToken
@@ -74,12 +75,15 @@ class WorkspaceView:
     content_negotiation_class = AlwaysJson
     schema = ProblemSchema()
     request: Request
+    _claim: repeats.Claim | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.request_id = uuid.uuid4().hex
         with ExitStack() as self._surroundings:
             self._surroundings.enter_context(timezone.override(UTC))
             response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+            if self._claim is not None:
+                self._claim.settle(response)
         response["X-Request-Id"] = self.request_id
         return response
 
@@ -94,6 +98,13 @@ class WorkspaceView:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
             raise LengthRequired
+        self._claim = repeats.claim(request, reads_json=JsonBody in self.parser_classes, now=timezone.now())
+
+    def handle_exception(self, trouble: Exception) -> HttpResponse:
+        if isinstance(trouble, repeats.Again):
+            return trouble.answer
+        response: HttpResponse = super().handle_exception(trouble)  # type: ignore[misc]
+        return response
 
     def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Answers which methods there are, in the Allow header."""

@@ -22,6 +22,7 @@ from accounts.kyc.states import State
 from accounts.models import (
     AuditEntry,
     Erasure,
+    KeptAnswer,
     KycDelivery,
     KycDocument,
     KycRecord,
@@ -181,6 +182,8 @@ def erase(*, subject: Subject, reason: str, acting_user: Acting, now: datetime) 
         for record in KycRecord.objects.filter(subject=row).order_by("pk"):
             _erase_record(record, acting_user, now)
         _erase_subject(row, now)
+        # Among the answers that REST clients may ask for again are some about this person; nobody can tell which.
+        KeptAnswer.objects.filter(status__isnull=False).update(status=None, answer="")
         audit.erase_details(workspace_id=row.workspace_id, objects=objects)
         audit.record(
             workspace_id=row.workspace_id,
