@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0008_retention'),
+        ('accounts', '0009_nationalities'),
     ]
 
     operations = [
