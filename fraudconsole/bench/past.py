@@ -68,6 +68,9 @@ def write(workspace_id: int, *, start: datetime, end: datetime, numbers: Sequenc
 
 def repeat(workspace_id: int, *, times: int) -> None:
     """The same again before it, so many times: calls, blocked calls and their counts by the hour."""
+    with connection.cursor() as cursor:
+        # A day in which one month ends and another begins is added up from both.
+        cursor.execute("DELETE FROM monitoring_partybucket WHERE step = 'day'")
     for model, changed in _REPEATED.items():
         table, columns = f'"{model._meta.db_table}"', _columns(model)
         values = ", ".join(changed.get(column, f't."{column}"') for column in columns)
@@ -82,7 +85,6 @@ def repeat(workspace_id: int, *, times: int) -> None:
                     {"workspace": workspace_id, "last": last, "back": timedelta(days=DAYS * back)},
                 )
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM monitoring_partybucket WHERE step = 'day'")
         for statement in map(_days, _PARTIES):
             cursor.execute(statement, {"workspace": workspace_id})
         cursor.execute("ANALYZE")
@@ -134,7 +136,7 @@ _REPEATED: Mapping[type[models.Model], Mapping[str, str]] = {
     BlockedCall: _earlier("at") | {"reference": "gen_random_uuid()", "decision_id": "gen_random_uuid()"},
     UsageBucket: _earlier("hour"),
     HourTotal: _earlier("hour"),
-    PartyBucket: _earlier("hour") | {"step": "'hour'"},
+    PartyBucket: _earlier("hour"),
 }
 _PARTIES = {"phone_number": False, "public_key": False, "peer": True}
 _OUTCOME = "CASE WHEN status IN ('ongoing', 'ended') OR duration_ms > 0 THEN 'connected' ELSE 'not_connected' END"
