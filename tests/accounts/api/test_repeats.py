@@ -9,13 +9,15 @@ import pytest
 from django.db import connection
 
 from accounts.api import repeats
-from accounts.models import KeptAnswer, KycWebhook
+from accounts.kyc import privacy
+from accounts.models import KeptAnswer, KycWebhook, Subject
 from accounts.scoping import scoped, unscoped
 from policies.models import CountryPolicy
 from tests.factories import moment
 from tests.rest import assert_problem, client_of
 
 POLICIES = "/api/v1/country-policies/"
+SUBJECTS = "/api/v1/subjects/"
 WEBHOOKS = "/api/v1/kyc-webhooks/"
 RULES = {"mode": "list", "countries": ["US"]}
 BODY = {"name": "Retail", "inbound": RULES, "outbound": RULES}
@@ -81,6 +83,21 @@ def test_secrets_of_an_answer_are_kept_sealed_and_no_longer_than_a_day(workspace
     assert repeats.forget_old(now=moment() + repeats.KEPT_FOR + timedelta(minutes=1)) == 1
 
 
+@pytest.mark.django_db
+def test_answers_about_an_erased_person_are_not_given_again(workspace):
+    client, body = client_of(workspace), {"reference": "customer-1", "name": "Ada Example"}
+    assert ask(client, body, path=SUBJECTS).status_code == 201
+
+    with scoped(workspace.pk):
+        privacy.erase(subject=Subject.objects.get(), reason="asked for", acting_user=None, now=moment())
+
+    assert_problem(ask(client, body, path=SUBJECTS), 409, HEADER)
+    with scoped(workspace.pk):
+        assert KeptAnswer.objects.get().answer == ""
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's test database cannot be shared by threads")
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_the_same_moment_one_is_carried_out(workspace):
     clients = [client_of(workspace)] * 4
