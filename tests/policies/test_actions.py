@@ -4,7 +4,7 @@ import pytest
 from django.db import transaction
 
 from accounts.models import AuditEntry, Workspace
-from policies import actions
+from policies import actions, bells
 from policies.actions import KEEP, Refused, StaleEdit
 from policies.models import CountryPolicy, PhoneNumber, PolicyRevision, SyncTarget
 from tests.factories import make_member, make_phone_number, make_policy, moment, rules
@@ -232,4 +232,5 @@ def test_still_edits_when_nobody_hears_the_bell(number, nobody_listens, django_c
         _edit(number, inbound_countries=["GB"])
 
     assert _again(number).sync_target.state == "pending"
+    assert bells.wait_until_rung()
     assert "The worker was not rung" in caplog.text

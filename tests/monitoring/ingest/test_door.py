@@ -12,6 +12,7 @@ from accounts import encryption, workspaces
 from accounts.scoping import scoped
 from monitoring.ingest import door, inbox
 from monitoring.models import Call, WebhookEvent
+from policies import bells
 from policies.gate import recorder, snapshots
 from policies.models import RefusedWebhook
 from tests.factories import make_workspace, moment
@@ -163,6 +164,7 @@ def test_keeps_events_when_nobody_hears_the_bell(workspace, nobody_listens, djan
     with django_capture_on_commit_callbacks(execute=True):
         assert send(workspace, call_event("call_ended")) == 204
 
+    assert bells.wait_until_rung()
     assert "was not rung" in caplog.text
     assert [row.state for row in kept(workspace)] == [WebhookEvent.State.RECEIVED]
 
@@ -175,5 +177,6 @@ def test_rings_once_for_a_burst_of_events(workspace, settings, django_capture_on
         for number in range(5):
             send(workspace, call_event("call_ended", f"call_{number}"))
 
+    assert bells.wait_until_rung()
     rung = broker.lrange("celery:celery", 0, broker.llen("celery:celery") - rung_before - 1)
     assert [orjson.loads(one)["headers"]["task"] for one in rung] == ["monitoring.tasks.process_events"]

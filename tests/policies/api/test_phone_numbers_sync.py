@@ -4,6 +4,7 @@ import pytest
 
 from accounts.models import AuditEntry, UponaiKey
 from accounts.scoping import scoped
+from policies import bells
 from policies.models import SyncTarget, UponaiConnection
 from tests.factories import make_phone_number, make_workspace, moment
 from tests.rest import assert_problem, client_of
@@ -32,6 +33,7 @@ def test_answers_though_nobody_hears_the_bell(
         response = client.patch(NUMBER, {INBOUND: ["GB"]})
 
     assert callbacks
+    assert bells.wait_until_rung()
     assert "was not rung" in caplog.text
     assert response.status_code == 200
     assert response.json()["sync"]["state"] == "pending"
