@@ -35,10 +35,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = kept
 
 
+SAID_ONCE = ("tests/flows/", "policies/gate/", "policies/api/", "accounts/api/", "policies/policy_file/")
+
+
 def _is_said_once(item: pytest.Item) -> bool:
     """What rests on rows in no way of its own, and is long: in a whole run one database is enough for it."""
     path = item.path.as_posix()
-    return any(part in path for part in ("policies/gate/", "policies/api/", "accounts/api/", "policies/policy_file/"))
+    return any(part in path for part in SAID_ONCE)
 
 
 def _touches_the_database(item: pytest.Item) -> bool:

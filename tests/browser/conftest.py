@@ -92,7 +92,7 @@ class Demo:
             return json.loads(refusal.read())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     data = tmp_path_factory.mktemp("demo") / "data"
     running = Demo(data)
@@ -101,7 +101,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running.console.interrupt()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # Playwright's event loop is not to run any more where others ask the database
 def browser() -> Iterator[Browser]:
     chromium = find_chromium()
     if chromium is None:
