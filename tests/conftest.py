@@ -35,7 +35,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = kept
 
 
-SAID_ONCE = ("tests/flows/", "policies/gate/", "policies/api/", "accounts/api/", "policies/policy_file/")
+SAID_ONCE = (
+    *("tests/flows/", "policies/gate/", "policies/policy_file/", "policies/test_", "monitoring/test_"),
+    *("accounts/api/", "policies/api/", "monitoring/api/"),
+)
 
 
 def _is_said_once(item: pytest.Item) -> bool:
