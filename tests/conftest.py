@@ -36,8 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 SAID_ONCE = (
-    *("tests/flows/", "policies/gate/", "policies/policy_file/", "policies/test_", "monitoring/test_"),
-    *("accounts/api/", "policies/api/", "monitoring/api/"),
+    *("tests/flows/", "policies/gate/", "policies/policy_file/", "policies/test_"),
+    *("monitoring/test_", "accounts/test_", "accounts/api/", "policies/api/", "monitoring/api/"),
 )
 
 

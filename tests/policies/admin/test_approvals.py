@@ -66,7 +66,8 @@ def test_an_edit_leads_to_its_proposal_and_another_person_carries_it_out(workspa
     assert "Given up unless answered within 23 h" in " ".join(shown.split())
     assert "Approve</button>" not in shown
     assert "Approve</button>" in ben.get(page_of(row)).content.decode()
-    assert row.about in unescape(ben.get(LIST).content.decode())
+    assert row.about == "+14155550100 follows “Wide”"
+    assert "+1 415-555-0100 follows “Wide”" in unescape(ben.get(LIST).content.decode())
     assert "change waits for a second person" in " ".join(ben.get(reverse("admin:index")).content.decode().split())
 
     answered(anna, row, "approve")
